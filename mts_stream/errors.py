@@ -1,0 +1,62 @@
+"""The errors that people and programs see; each says in one line what happened, where, and what to do.
+
+MtsError
+├── SettingsError          a setting is missing, out of range or contradicts another (exit 2)
+├── UsageError             the command line asks for something that cannot be (exit 2)
+├── LocalPartError         an embedded part (Kafka, ClickHouse) cannot start or has ended
+├── KafkaUnavailableError  no broker answers
+├── DeliveryError          Kafka refused or lost a record
+├── StoreError             ClickHouse refuses, or does not answer
+├── VenueError             an exchange answers with an error, or not at all
+└── BadRecordError         a record that cannot be read: it becomes a dead letter
+"""
+
+
+class MtsError(Exception):
+    """An error that its user can act on: its text is one line that says what, where and what to do."""
+
+    exit_code = 1
+
+
+class SettingsError(MtsError):
+    """A setting is wrong; the text names its variable."""
+
+    exit_code = 2
+
+
+class UsageError(MtsError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class LocalPartError(MtsError):
+    """An embedded part could not start or ended unasked."""
+
+
+class KafkaUnavailableError(MtsError):
+    """No Kafka broker answers at the configured address."""
+
+
+class DeliveryError(MtsError):
+    """Kafka did not confirm a record."""
+
+
+class StoreError(MtsError):
+    """ClickHouse refused a statement or does not answer."""
+
+
+class VenueError(MtsError):
+    """An exchange answered with an error, or not at all."""
+
+
+class BadRecordError(Exception):
+    """A record that cannot be read or cannot be true; it becomes a dead letter and moves nothing.
+
+    `reason` is a short word that is counted, `detail` says what and where.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
