@@ -11,6 +11,8 @@ MtsError
 └── BadRecordError         a record that cannot be read: it becomes a dead letter
 """
 
+from mts_stream.domain.rejection import BadRecordError as BadRecordError
+
 
 class MtsError(Exception):
     """An error that its user can act on: its text is one line that says what, where and what to do."""
@@ -48,15 +50,3 @@ class StoreError(MtsError):
 
 class VenueError(MtsError):
     """An exchange answered with an error, or not at all."""
-
-
-class BadRecordError(Exception):
-    """A record that cannot be read or cannot be true; it becomes a dead letter and moves nothing.
-
-    `reason` is a short word that is counted, `detail` says what and where.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail

@@ -1,0 +1,62 @@
+"""Taker fees by venue, market and fee group, each valid from a date on."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+DEFAULT_GROUP = "default"
+BEGINNING = date(1970, 1, 1)
+NS_PER_DAY = 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """What taking costs on one venue and market, in basis points, from midnight UTC of a date on."""
+
+    venue: str
+    market: str
+    fee_group: str
+    taker_bps: Decimal
+    valid_from: date
+
+
+# Lowest tiers as published in July 2026: exchanges.md 4.1.
+PUBLIC_FEES = (
+    Fee("binance", "spot", DEFAULT_GROUP, Decimal("10"), BEGINNING),
+    Fee("binance", "perp", DEFAULT_GROUP, Decimal("5"), BEGINNING),
+    Fee("bybit", "spot", DEFAULT_GROUP, Decimal("10"), BEGINNING),
+    Fee("bybit", "perp", DEFAULT_GROUP, Decimal("5.5"), BEGINNING),
+)
+
+
+class FeeSchedule:
+    """A table of fees that knows which one is in force for a leg at an event time."""
+
+    def __init__(self, fees: Iterable[Fee]) -> None:
+        self.fees = tuple(sorted(fees, key=lambda f: (f.venue, f.market, f.fee_group, f.valid_from)))
+        self._days: dict[tuple[str, str, str], list[int]] = {}
+        self._bps: dict[tuple[str, str, str], list[Decimal]] = {}
+        for fee in self.fees:
+            key = (fee.venue, fee.market, fee.fee_group)
+            day = (fee.valid_from - BEGINNING).days
+            if day in self._days.setdefault(key, []):
+                raise ValueError(f"two fees of {'/'.join(key)} are valid from {fee.valid_from}")
+            self._days[key].append(day)
+            self._bps.setdefault(key, []).append(fee.taker_bps)
+
+    @classmethod
+    def public(cls) -> "FeeSchedule":
+        """The venues' public fees of the lowest tier."""
+        return cls(PUBLIC_FEES)
+
+    def taker_bps(self, venue: str, market: str, fee_group: str, at_ns: int) -> Decimal | None:
+        """The newest fee in force at an event time: the leg's own group's before the default's; None without one."""
+        day = at_ns // NS_PER_DAY
+        for group in (fee_group, DEFAULT_GROUP):
+            key = (venue, market, group)
+            index = bisect_right(self._days.get(key, ()), day)
+            if index:
+                return self._bps[key][index - 1]
+        return None

@@ -1,0 +1,92 @@
+"""What can happen in the raw log, as values: depth, funding, connection status, registry.
+
+Levels are handed on as the venue's own strings; only the book parses them.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mts_stream.domain.instrument import PairListing
+
+Level = tuple[str, str]  # price, size; both as the venue writes them
+KnownRange = tuple[str, str]  # lowest bid, highest ask
+ConnectionState = Literal["up", "alive", "down"]
+
+
+@dataclass(slots=True)
+class Origin:
+    """Where a record came from: its leg, its connection, and when the producer received it (Unix ns)."""
+
+    venue: str
+    market: str
+    symbol: str
+    pair: str
+    conn: str
+    gen: int
+    seq: int
+    received_ns: int
+
+    @property
+    def message_id(self) -> str:
+        """The record's id, which is also its correlation id."""
+        return f"{self.venue}/{self.market}/{self.symbol}/{self.conn}/{self.gen}/{self.seq}"
+
+
+@dataclass(slots=True)
+class DepthUpdate:
+    """A change of a book, or with `replaces` the whole book.
+
+    `first_id`, `last_id`, `previous_id` are U, u and pu of Binance, `last_id` is u of Bybit; None where the venue
+    has none. `exchange_ns` is Binance's E or Bybit's ts. `known_range` is (lowest bid, highest ask) of a keyframe.
+    """
+
+    origin: Origin
+    replaces: bool
+    is_keyframe: bool
+    last_id: int
+    bids: list[Level]
+    asks: list[Level]
+    first_id: int | None = None
+    previous_id: int | None = None
+    exchange_ns: int | None = None
+    known_range: KnownRange | None = None
+
+
+@dataclass(slots=True)
+class FundingUpdate:
+    """What a venue stated about a perp's funding; what it did not state is None.
+
+    `rate` is a decimal string, a fraction per interval, positive when longs pay shorts.
+    """
+
+    origin: Origin
+    rate: str | None
+    next_funding_ns: int | None
+    interval_hours: int | None
+
+
+@dataclass(slots=True)
+class ConnectionStatus:
+    """A connection says that it is up, alive or down; it touches every book that stands on it."""
+
+    origin: Origin
+    state: ConnectionState
+    reason: str
+
+
+@dataclass(slots=True)
+class RegistryUpdate:
+    """The registry's newest word on a pair."""
+
+    origin: Origin
+    listing: PairListing
+
+
+@dataclass(slots=True)
+class AuditRecord:
+    """A record that is kept for audit and moves nothing but time, such as a REST snapshot."""
+
+    origin: Origin
+
+
+MarketEvent = DepthUpdate | FundingUpdate | ConnectionStatus | RegistryUpdate | AuditRecord

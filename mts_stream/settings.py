@@ -1,0 +1,268 @@
+"""Every setting of every process, in one object, read from the environment.
+
+The variable is the field's name in capitals, without a prefix: `silent_after_ms` is `SILENT_AFTER_MS`.
+"""
+
+import re
+import tomllib
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mts_stream.domain.economics import EconomicSettings, Route
+from mts_stream.domain.fees import Fee, FeeSchedule
+from mts_stream.errors import SettingsError
+
+DECIMALS_MAX = 12
+
+
+def _plain(value: Decimal) -> Decimal:
+    """Refuse what the exact arithmetic has no room for."""
+    if not value.is_finite() or abs(value) >= Decimal(10) ** 15:
+        raise ValueError("must be a finite number below 10^15")
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > DECIMALS_MAX:
+        raise ValueError(f"must not have more than {DECIMALS_MAX} decimals")
+    return value
+
+
+Exact = Annotated[Decimal, AfterValidator(_plain)]
+NotNegative = Annotated[Exact, Field(ge=0)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """The settings in force; unknown variables are ignored, wrong values name their variable."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    # Kafka
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_ssl_ca_location: str = ""
+    partitions: int = Field(12, ge=1, le=1024)
+    replication_factor: int = Field(1, ge=1, le=15)
+
+    # ClickHouse
+    clickhouse_url: str = "http://127.0.0.1:8123"
+    clickhouse_database: str = Field("mts", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr = SecretStr("")
+
+    # Economics (DESIGN section 5)
+    fees_file: Path | None = None
+    slippage_bps: NotNegative = Decimal(1)
+    min_notional: NotNegative = Decimal(100)
+    max_notional: Annotated[Exact, Field(gt=0)] = Decimal(50000)
+    holding_hours: NotNegative = Decimal(8)
+    arbitrage_min_profit_usd: Exact = Decimal("10.00")
+    arbitrage_min_profit_bps: Exact = Decimal(5)
+    max_edge_bps: Annotated[Exact, Field(gt=0)] = Decimal(1000)
+    net_basis: Literal["auto", "entry", "round_trip"] = "auto"
+    routes: str = "perp>perp,spot>spot,spot>perp"
+    same_venue_routes: str = ""
+    funding_max_age_s: int = Field(900, ge=1)
+    funding_horizon_hours: NotNegative = Decimal(24)
+    funding_min_net_bps: Exact = Decimal(5)
+    signal_ttl_ms: int = Field(1500, ge=1)
+
+    # Books and time (DESIGN section 4)
+    silent_after_ms: int = Field(3000, ge=1)
+    max_feed_lag_ms: int = Field(0, ge=0)
+
+    # Worker
+    checkpoint_interval_s: float = Field(10, gt=0, le=600)
+    fetch_records_max: int = Field(1000, ge=1, le=100_000)
+    fetch_queue_kib: int = Field(65_536, ge=1024)
+    results_unsent_max: int = Field(20_000, ge=100)
+    broker_session_timeout_s: int = Field(10, ge=6, le=300)
+    worker_web_port: Port = 6066
+    worker_data_dir: Path = Path(".mts/worker")
+
+    # Sink
+    sink_batch_rows: int = Field(5000, ge=1, le=100_000)
+    sink_batch_bytes: int = Field(8_388_608, ge=1024)
+    sink_batch_age_ms: int = Field(500, ge=10, le=60_000)
+    sink_retry_max_s: float = Field(30, gt=0)
+    sink_web_port: Port = 6067
+    sink_data_dir: Path = Path(".mts/sink")
+
+    # Producers
+    pairs: str = ""
+    pairs_top: int = Field(20, ge=1, le=2000)
+    binance_spot_ws_url: str = "wss://data-stream.binance.vision"
+    binance_spot_rest_url: str = "https://data-api.binance.vision"
+    binance_perp_ws_url: str = "wss://fstream.binance.com"
+    binance_perp_rest_url: str = "https://fapi.binance.com"
+    bybit_ws_url: str = "wss://stream.bybit.com"
+    bybit_rest_url: str = "https://api.bybit.com"
+    producer_queue_records: int = Field(100_000, ge=100)
+    producer_stalled_s: float = Field(5, gt=0)
+    keyframe_interval_s: float = Field(60, ge=1, le=60)
+    registry_interval_s: float = Field(60, ge=1, le=60)
+    rest_weight_share: float = Field(0.5, gt=0, le=1)
+    symbols_per_connection: int = Field(200, ge=1, le=1000)
+    producer_metrics_port: Port = 6068
+
+    # Live page
+    web_host: str = "127.0.0.1"
+    web_port: Port = 8080
+    web_history_s: int = Field(900, ge=1, le=86_400)
+
+    # Everywhere
+    metrics_host: str = "127.0.0.1"
+    data_dir: Path = Path("~/.local/share/mts-stream")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    @field_validator("log_level", "kafka_security_protocol", "kafka_sasl_mechanism", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("routes", "same_venue_routes")
+    @classmethod
+    def _routes_exist(cls, value: str) -> str:
+        parse_routes(value)
+        return value
+
+    @field_validator("clickhouse_url", "binance_spot_rest_url", "binance_perp_rest_url", "bybit_rest_url")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        if not re.match(r"^https?://[^\s/]+", value):
+            raise ValueError("must start with http:// or https:// and a host")
+        return value.rstrip("/")
+
+    @field_validator("binance_spot_ws_url", "binance_perp_ws_url", "bybit_ws_url")
+    @classmethod
+    def _ws_url(cls, value: str) -> str:
+        if not re.match(r"^wss?://[^\s/]+", value):
+            raise ValueError("must start with ws:// or wss:// and a host")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Settings":
+        if self.min_notional > self.max_notional:
+            raise ValueError(f"MIN_NOTIONAL {self.min_notional} is above MAX_NOTIONAL {self.max_notional}")
+        return self
+
+    def economics(self) -> EconomicSettings:
+        """The part of the settings that decides results, with the fee table, as the domain takes it."""
+        return EconomicSettings(
+            fees=load_fees(self.fees_file),
+            slippage_bps=self.slippage_bps,
+            min_notional=self.min_notional,
+            max_notional=self.max_notional,
+            holding_hours=self.holding_hours,
+            min_profit_usd=self.arbitrage_min_profit_usd,
+            min_profit_bps=self.arbitrage_min_profit_bps,
+            max_edge_bps=self.max_edge_bps,
+            net_basis=self.net_basis,
+            routes=parse_routes(self.routes),
+            same_venue_routes=parse_routes(self.same_venue_routes),
+            funding_max_age_s=self.funding_max_age_s,
+            funding_horizon_hours=self.funding_horizon_hours,
+            funding_min_net_bps=self.funding_min_net_bps,
+            signal_ttl_ms=self.signal_ttl_ms,
+            silent_after_ms=self.silent_after_ms,
+            max_feed_lag_ms=self.max_feed_lag_ms,
+        )
+
+
+ECONOMIC_VARIABLES = (
+    "FEES_FILE",
+    "SLIPPAGE_BPS",
+    "MIN_NOTIONAL",
+    "MAX_NOTIONAL",
+    "HOLDING_HOURS",
+    "ARBITRAGE_MIN_PROFIT_USD",
+    "ARBITRAGE_MIN_PROFIT_BPS",
+    "MAX_EDGE_BPS",
+    "NET_BASIS",
+    "ROUTES",
+    "SAME_VENUE_ROUTES",
+    "FUNDING_MAX_AGE_S",
+    "FUNDING_HORIZON_HOURS",
+    "FUNDING_MIN_NET_BPS",
+    "SIGNAL_TTL_MS",
+    "SILENT_AFTER_MS",
+    "MAX_FEED_LAG_MS",
+)
+
+
+def economic_variables(settings: Settings) -> dict[str, str]:
+    """The settings of DESIGN section 5 in force, by their variables' names, as strings."""
+    values = {name: getattr(settings, name.lower()) for name in ECONOMIC_VARIABLES}
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def parse_routes(text: str) -> tuple[Route, ...]:
+    """Routes out of `buy>sell,buy>sell`, where buy and sell are `spot` or `perp`."""
+    routes = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        buy, _, sell = part.partition(">")
+        if buy not in ("spot", "perp") or sell not in ("spot", "perp"):
+            raise ValueError(f"unknown route {part!r}: a route is spot>spot, spot>perp, perp>spot or perp>perp")
+        routes.append(Route(buy, sell))
+    return tuple(routes)
+
+
+def load_fees(path: Path | None) -> FeeSchedule:
+    """The fee table of a TOML file, or the venues' public ones without a file.
+
+    Raises SettingsError, naming FEES_FILE and the table in question.
+    """
+    if path is None:
+        return FeeSchedule.public()
+    try:
+        tables = tomllib.loads(path.read_text()).get("fee", [])
+        return FeeSchedule([_fee(index, table) for index, table in enumerate(tables)])
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"FEES_FILE {path}: {error}") from error
+
+
+def _fee(index: int, table: dict[str, Any]) -> Fee:
+    where = f"[[fee]] number {index + 1}"
+    unknown = set(table) - {"venue", "market", "fee_group", "taker_bps", "valid_from"}
+    if unknown:
+        raise ValueError(f"{where} has an unknown key {sorted(unknown)[0]!r}")
+    missing = {"venue", "market", "taker_bps", "valid_from"} - set(table)
+    if missing:
+        raise ValueError(f"{where} lacks {sorted(missing)[0]!r}")
+    day = table["valid_from"]
+    if not isinstance(day, date):
+        day = date.fromisoformat(str(day))
+    taker_bps = _plain(Decimal(str(table["taker_bps"])))
+    if not 0 <= taker_bps < 10_000:
+        raise ValueError(f"{where} has taker_bps {taker_bps}, which is not between 0 and 10000")
+    group = table.get("fee_group", "default")
+    return Fee(str(table["venue"]), str(table["market"]), str(group), taker_bps, date(day.year, day.month, day.day))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process's environment, overridden by keyword.
+
+    Raises SettingsError with one line that names each wrong variable.
+    """
+    try:
+        settings = Settings(**overrides)
+        settings.economics()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_complaint(item) for item in error.errors())) from None
+    return settings
+
+
+def _complaint(item: Any) -> str:
+    text = item["msg"].removeprefix("Value error, ")
+    if not item["loc"]:
+        return str(text)
+    name = str(item["loc"][0]).upper()
+    shown = "" if "PASSWORD" in name else f"={item['input']!r}"
+    return f"{name}{shown}: {text}"

@@ -1,0 +1,106 @@
+"""The record of `mts.raw`: one JSON envelope with the exchange's own bytes inside (DESIGN section 3)."""
+
+from typing import Any
+
+import msgspec
+
+from mts_stream.domain.instrument import MARKETS, VENUES
+from mts_stream.errors import BadRecordError
+
+VERSION = 1
+REGISTRY_VENUE = "mts"
+REGISTRY_MARKET = "all"
+CHANNELS = ("depth", "funding", "instruments")
+KINDS = ("frame", "snapshot", "keyframe", "status", "registry")
+
+
+class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One raw record; `frame` holds the exchange's bytes untouched, `received_ns` is event time downstream."""
+
+    v: int
+    venue: str
+    market: str
+    channel: str
+    kind: str
+    symbol: str
+    pair: str
+    received_ns: int
+    conn: str
+    gen: int
+    seq: int
+    frame: msgspec.Raw
+    range: tuple[str, str] | None = None
+
+    @property
+    def message_id(self) -> str:
+        """`venue/market/symbol/conn/gen/seq`."""
+        return f"{self.venue}/{self.market}/{self.symbol}/{self.conn}/{self.gen}/{self.seq}"
+
+
+_decoder = msgspec.json.Decoder(Envelope)
+_encoder = msgspec.json.Encoder()
+
+
+def decode_envelope(value: bytes | None) -> Envelope:
+    """The envelope in a record's value.
+
+    Raises BadRecordError: `not_an_envelope`, `unknown_version`, `unknown_venue`, `unknown_kind`.
+    """
+    if not value:
+        raise BadRecordError("not_an_envelope", "the record has no value")
+    try:
+        envelope = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRecordError(*_why(value, error)) from error
+    if envelope.v != VERSION:
+        raise BadRecordError("unknown_version", f"version {envelope.v}, this reader knows {VERSION}")
+    _check_origin(envelope)
+    return envelope
+
+
+def _why(value: bytes, error: Exception) -> tuple[str, str]:
+    """A newer version may have other fields: then its version is what is wrong, not its shape."""
+    try:
+        version = msgspec.json.decode(value, type=dict[str, msgspec.Raw]).get("v")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        version = None
+    if version is not None and bytes(version) != b"%d" % VERSION:
+        return "unknown_version", f"version {bytes(version)[:20]!r}, this reader knows {VERSION}"
+    return "not_an_envelope", str(error)
+
+
+def _check_origin(envelope: Envelope) -> None:
+    is_registry = envelope.kind == "registry"
+    venues, markets = ((REGISTRY_VENUE,), (REGISTRY_MARKET,)) if is_registry else (VENUES, MARKETS)
+    if envelope.venue not in venues or envelope.market not in markets:
+        raise BadRecordError("unknown_venue", f"{envelope.venue!r} {envelope.market!r} in a {envelope.kind} record")
+    if envelope.kind not in KINDS or envelope.channel not in CHANNELS:
+        raise BadRecordError("unknown_kind", f"kind {envelope.kind!r} of channel {envelope.channel!r}")
+
+
+def encode_envelope(
+    *, venue: str, market: str, channel: str, kind: str, symbol: str, pair: str, received_ns: int, conn: str,
+    gen: int, seq: int, frame: bytes, known_range: tuple[str, str] | None = None,
+) -> bytes:  # fmt: skip
+    """The record's value; `frame` is put in byte for byte."""
+    envelope = Envelope(
+        VERSION,
+        venue,
+        market,
+        channel,
+        kind,
+        symbol,
+        pair,
+        received_ns,
+        conn,
+        gen,
+        seq,
+        msgspec.Raw(frame),
+        known_range,
+    )
+    return _encoder.encode(envelope)
+
+
+def encode_frame(frame: Any) -> bytes:
+    """JSON bytes of a frame that we make ourselves: status, registry, keyframe."""
+    return _encoder.encode(frame)

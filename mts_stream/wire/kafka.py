@@ -1,0 +1,251 @@
+"""Kafka beside the worker's stream and the producers' publisher: admin, readers, small senders."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from mts_stream.errors import DeliveryError, KafkaUnavailableError, SettingsError
+from mts_stream.settings import Settings
+from mts_stream.wire.topics import TOPICS, Topic
+
+ANSWER_S = 10.0
+POLL_RECORDS = 500
+
+
+class Record(NamedTuple):
+    """One record read: `timestamp_ms` is the broker's append time."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+
+
+def client_config(settings: Settings, **more: Any) -> dict[str, Any]:
+    """librdkafka's settings for the configured cluster, security included."""
+    config: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "security.protocol": settings.kafka_security_protocol,
+        "log_level": 3,
+        "reconnect.backoff.ms": 100,
+        "reconnect.backoff.max.ms": 2000,
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        config["sasl.mechanism"] = settings.kafka_sasl_mechanism
+        config["sasl.username"] = settings.kafka_sasl_username
+        config["sasl.password"] = settings.kafka_sasl_password.get_secret_value()
+    if settings.kafka_ssl_ca_location:
+        config["ssl.ca.location"] = settings.kafka_ssl_ca_location
+    return config | more
+
+
+def producer_config(settings: Settings, **more: Any) -> dict[str, Any]:
+    """The settings every producer of ours shares: murmur2 as in Java and aiokafka, acks=all, idempotent."""
+    return client_config(
+        settings,
+        **{
+            "partitioner": "murmur2_random",
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "message.max.bytes": 4 * 2**20,
+        }
+        | more,
+    )
+
+
+def _unavailable(settings: Settings, error: object) -> KafkaUnavailableError:
+    where = settings.kafka_bootstrap_servers
+    return KafkaUnavailableError(
+        f"Kafka does not answer at {where} (KAFKA_BOOTSTRAP_SERVERS): {error}; "
+        "start it, or set the address of one that runs"
+    )
+
+
+def create_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[str]:
+    """Create the topics that are missing; returns their names.
+
+    Raises KafkaUnavailableError, and SettingsError where a topic stands with another number of partitions.
+    """
+    admin = AdminClient(client_config(settings))
+    standing = _partition_counts(settings, admin)
+    missing = []
+    for topic in topics:
+        count = settings.partitions if topic.partitioned else 1
+        if topic.name not in standing:
+            missing.append(NewTopic(topic.name, count, settings.replication_factor, config=topic.config()))
+        elif standing[topic.name] != count:
+            raise SettingsError(
+                f"PARTITIONS={settings.partitions}: topic {topic.name} stands with {standing[topic.name]} partitions, "
+                "which cannot be changed in place; set PARTITIONS to that number or use a new cluster"
+            )
+    created = admin.create_topics(missing, request_timeout=ANSWER_S) if missing else {}
+    for future in created.values():
+        try:
+            future.result(ANSWER_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise _unavailable(settings, error.args[0].str()) from error
+    return sorted(created)
+
+
+def topic_partitions(settings: Settings) -> dict[str, int]:
+    """The number of partitions of every topic that stands; raises KafkaUnavailableError."""
+    return _partition_counts(settings, AdminClient(client_config(settings)))
+
+
+def cluster_id(settings: Settings) -> str:
+    """The cluster's id, which is new with every new cluster; raises KafkaUnavailableError."""
+    try:
+        return str(AdminClient(client_config(settings)).list_topics(timeout=ANSWER_S).cluster_id)
+    except KafkaException as error:
+        raise _unavailable(settings, error.args[0].str()) from error
+
+
+def _partition_counts(settings: Settings, admin: AdminClient) -> dict[str, int]:
+    try:
+        metadata = admin.list_topics(timeout=ANSWER_S)
+    except KafkaException as error:
+        raise _unavailable(settings, error.args[0].str()) from error
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+
+class Reader:
+    """Reads whole topics without a consumer group: every partition, from the beginning or from a time on."""
+
+    def __init__(self, settings: Settings, topics: Iterable[str], *, from_ms: int | None = None) -> None:
+        self.settings = settings
+        self.topics = tuple(topics)
+        self._consumer = Consumer(
+            client_config(
+                settings,
+                **{
+                    "group.id": "mts-reader",
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": False,
+                    "auto.offset.reset": "earliest",
+                    "queued.max.messages.kbytes": 16_384,
+                    "fetch.wait.max.ms": 50,
+                },
+            )
+        )
+        self._consumer.assign(self._starts(from_ms))
+
+    def _starts(self, from_ms: int | None) -> list[TopicPartition]:
+        try:
+            topics = self._consumer.list_topics(timeout=ANSWER_S).topics
+            missing = [name for name in self.topics if name not in topics or topics[name].error]
+            if missing:
+                raise KafkaUnavailableError(
+                    f"topic {missing[0]} does not exist at {self.settings.kafka_bootstrap_servers}; "
+                    "run `mts-stream topics create`"
+                )
+            partitions = [TopicPartition(name, p, -2) for name in self.topics for p in topics[name].partitions]
+            if from_ms is None:
+                return partitions
+            asked = [TopicPartition(tp.topic, tp.partition, from_ms) for tp in partitions]
+            return list(self._consumer.offsets_for_times(asked, timeout=ANSWER_S))
+        except KafkaException as error:
+            raise _unavailable(self.settings, error.args[0].str()) from error
+
+    def poll(self, timeout_s: float) -> list[Record]:
+        """At most POLL_RECORDS that have come; waits `timeout_s` for the first. Blocks: call it from a thread."""
+        return [record for m in self._consumer.consume(POLL_RECORDS, timeout_s) if (record := self._record(m))]
+
+    def _record(self, message: Message) -> Record | None:
+        error = message.error()
+        if error is not None:
+            if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+                return None  # librdkafka goes on by itself; the reader shows the age of its data
+            raise KafkaUnavailableError(f"reading {', '.join(self.topics)}: {error.str()}")
+        return Record(
+            message.topic() or "", message.partition() or 0, message.offset() or 0,
+            message.key(), message.value(), message.timestamp()[1],
+        )  # fmt: skip
+
+    def end_offsets(self) -> dict[tuple[str, int], int]:
+        """The offset after the last record of each partition, as the broker has it now."""
+        ends = {}
+        for tp in self._consumer.assignment():
+            _, high = self._consumer.get_watermark_offsets(tp, timeout=ANSWER_S)
+            ends[tp.topic, tp.partition] = high
+        return ends
+
+    def read_to_end(self, give_up_s: float = 60.0) -> Iterator[Record]:
+        """Everything up to the end that stands now; raises KafkaUnavailableError when nothing comes any more."""
+        ends = self.end_offsets()
+        begins = {
+            (tp.topic, tp.partition): self._consumer.get_watermark_offsets(tp, timeout=ANSWER_S)[0]
+            for tp in self._consumer.assignment()
+        }
+        left = {key for key, end in ends.items() if end > begins[key]}
+        last = time.monotonic()
+        while left:
+            for record in self.poll(0.2):
+                last = time.monotonic()
+                key = (record.topic, record.partition)
+                if record.offset < ends[key]:
+                    yield record
+                if record.offset >= ends[key] - 1:
+                    left.discard(key)
+            if time.monotonic() - last > give_up_s:
+                raise KafkaUnavailableError(
+                    f"no record came for {give_up_s:.0f} s; {len(left)} partitions not at their end"
+                )
+
+    def close(self) -> None:
+        """Leave."""
+        self._consumer.close()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def committed_offsets(settings: Settings, group: str, topic: str) -> dict[int, int]:
+    """The offsets a group has committed, by partition; partitions without one are left out."""
+    consumer = Consumer(client_config(settings, **{"group.id": group, "enable.auto.commit": False}))
+    try:
+        count = topic_partitions(settings).get(topic, 0)
+        answer = consumer.committed([TopicPartition(topic, p) for p in range(count)], timeout=ANSWER_S)
+        return {tp.partition: tp.offset for tp in answer if tp.offset >= 0}
+    except KafkaException as error:
+        raise _unavailable(settings, error.args[0].str()) from error
+    finally:
+        consumer.close()
+
+
+def send_all(settings: Settings, records: Iterable[tuple[str, bytes | None, bytes]], timeout_s: float = 30.0) -> int:
+    """Send (topic, key, value) records and wait until Kafka has confirmed all; for tools and tests.
+
+    Raises DeliveryError.
+    """
+    failures: list[str] = []
+
+    def confirmed(error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            failures.append(f"{message.topic()}: {error.str()}")
+
+    producer = Producer(producer_config(settings))
+    count = 0
+    for topic, key, value in records:
+        while True:
+            try:
+                producer.produce(topic, value, key, on_delivery=confirmed)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        count += 1
+        producer.poll(0)
+    unconfirmed = producer.flush(timeout_s)
+    if failures or unconfirmed:
+        raise DeliveryError(f"{unconfirmed + len(failures)} of {count} records not confirmed: {failures[:1]}")
+    return count
