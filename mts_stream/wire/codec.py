@@ -1,6 +1,8 @@
 """Envelopes to domain events, results to message values."""
 
-from typing import Any, cast
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import cast
 
 import msgspec
 
@@ -12,10 +14,34 @@ from mts_stream.domain.market_data import (
     Origin,
     RegistryUpdate,
 )
+from mts_stream.domain.messages import (
+    ArbitrageClosed,
+    ArbitrageMessage,
+    BookQuality,
+    FundingChange,
+    FundingClosed,
+    FundingMessage,
+    Message,
+    SpreadWindow,
+)
 from mts_stream.errors import BadRecordError
 from mts_stream.exchanges import DEPTH, FUNDING
 from mts_stream.exchanges.registry import decode_listing
+from mts_stream.wire import topics
 from mts_stream.wire.envelope import Envelope, decode_envelope
+
+PAYLOAD_BYTES_MAX = 64 * 1024
+DETAIL_CHARS_MAX = 2000
+
+_TOPIC: dict[type, str] = {
+    ArbitrageMessage: topics.SIGNALS,
+    ArbitrageClosed: topics.SIGNALS,
+    FundingMessage: topics.SIGNALS,
+    FundingClosed: topics.SIGNALS,
+    SpreadWindow: topics.SPREADS,
+    FundingChange: topics.FUNDING,
+    BookQuality: topics.QUALITY,
+}
 
 
 class _Status(msgspec.Struct):
@@ -69,6 +95,49 @@ def _connection_status(envelope: Envelope, origin: Origin) -> ConnectionStatus:
     return ConnectionStatus(origin, cast(ConnectionState, status.state), status.reason)
 
 
-def encode_message(message: Any) -> bytes:
-    """A result as the bytes of its message."""
+def topic_of(message: Message) -> str:
+    """The topic that carries a result."""
+    return _TOPIC[type(message)]
+
+
+def key_of(message: Message) -> bytes:
+    """The record key of a result: its pair."""
+    return message.pair.encode()
+
+
+def encode_message(message: Message, emitted_ns: int | None = None) -> bytes:
+    """A result as the bytes of its record; `emitted_ns` is the clock when sent, event time without one (replay)."""
+    if emitted_ns is not None and isinstance(message, ArbitrageMessage | FundingMessage):
+        message.emitted_ns = emitted_ns
     return _encoder.encode(message)
+
+
+def headers_of(message: Message) -> list[tuple[str, bytes]]:
+    """CloudEvents 1.0 attributes of a signal, in Kafka's binary binding; other results have none."""
+    if not isinstance(message, ArbitrageMessage | FundingMessage):
+        return []
+    time = datetime.fromtimestamp(message.event_time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", message.id.encode()),
+        ("ce_type", message.type.encode()),
+        ("ce_source", b"/mts-stream"),
+        ("ce_subject", message.pair.encode()),
+        ("ce_time", f"{time}.{message.event_time_ns % 1_000_000_000:09d}Z".encode()),
+        ("content-type", b"application/json"),
+    ]
+
+
+def dead_letter(
+    *, origin: str, reason: str, detail: str, topic: str | None, partition: int | None, offset: int | None,
+    venue: str | None, stream: str | None, payload: bytes | None,
+) -> bytes:  # fmt: skip
+    """The value of a dead letter (DESIGN section 8): its payload's first 64 KiB in base64."""
+    payload = payload or b""
+    letter = {
+        "origin": origin, "reason": reason, "detail": detail[:DETAIL_CHARS_MAX],
+        "topic": topic, "partition": partition, "offset": offset, "venue": venue, "stream": stream,
+        "payload_base64": b64encode(payload[:PAYLOAD_BYTES_MAX]).decode(),
+        "payload_bytes": len(payload), "truncated": len(payload) > PAYLOAD_BYTES_MAX,
+    }  # fmt: skip
+    return _encoder.encode(letter)

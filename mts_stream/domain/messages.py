@@ -1,0 +1,163 @@
+"""Results, as values: what the engine says and the result topics carry (DESIGN sections 5 and 8).
+
+Numbers with decimals are plain decimal strings, times are Unix ns.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class LegQuote:
+    """One leg of an opportunity: touch and walked price in unit prices, cost, funding, and the book behind it."""
+
+    venue: str
+    market: str
+    symbol: str
+    side: str
+    price: str
+    average_price: str
+    fee_bps: str
+    funding_rate: str | None
+    next_funding_ns: int | None
+    book_age_ms: int
+    sequence: int
+    message_id: str
+    generation: int
+
+
+@dataclass(slots=True)
+class ArbitrageMessage:
+    """`arbitrage.opened` or `arbitrage.updated` of an opportunity."""
+
+    id: str
+    type: str
+    schema_version: int
+    pair: str
+    event_time_ns: int
+    emitted_ns: int
+    expires_ns: int
+    config_id: str
+    opportunity_id: str
+    event: int
+    direction: str
+    legs: list[LegQuote]
+    size: str
+    buy_notional: str
+    sell_notional: str
+    gross_usd: str
+    fees_usd: str
+    slippage_usd: str
+    carry_usd: str
+    net_entry_usd: str
+    net_round_trip_usd: str
+    net_usd: str
+    net_bps: str
+    edge_bps: str
+
+
+@dataclass(slots=True)
+class ArbitrageClosed(ArbitrageMessage):
+    """`arbitrage.closed`: the last open evaluation's amounts, why it ended and how it lived."""
+
+    reason: str
+    duration_ns: int
+    updates: int
+    peak_net_usd: str
+    size_at_peak: str
+    survived_ms: list[int]
+
+
+@dataclass(slots=True)
+class FundingMessage:
+    """`funding.opened` of a funding arbitrage: long the buy leg, short the sell leg, over the horizon."""
+
+    id: str
+    type: str
+    schema_version: int
+    pair: str
+    event_time_ns: int
+    emitted_ns: int
+    expires_ns: int
+    config_id: str
+    opportunity_id: str
+    event: int
+    direction: str
+    legs: list[LegQuote]
+    carry_bps: str
+    cost_bps: str
+    net_bps: str
+    break_even_ns: int | None
+
+
+@dataclass(slots=True)
+class FundingClosed(FundingMessage):
+    """`funding.closed`."""
+
+    reason: str
+    duration_ns: int
+
+
+@dataclass(slots=True)
+class SpreadWindow:
+    """One second of one direction: the touch edge as a bar, walked nets at its end, and the rejection ledger.
+
+    The outcomes add up to the evaluations; anything else is a bug and raises.
+    """
+
+    pair: str
+    direction: str
+    window_start_ns: int
+    edge_open_bps: str | None
+    edge_high_bps: str | None
+    edge_low_bps: str | None
+    edge_close_bps: str | None
+    edge_mean_bps: str | None
+    net_bps_1k: str | None
+    net_bps_10k: str | None
+    net_bps_50k: str | None
+    valid_ms: int
+    evaluations: int
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if sum(self.outcomes.values()) != self.evaluations:
+            raise AssertionError(f"{self.pair} {self.direction} {self.window_start_ns}: outcomes do not add up")
+
+
+@dataclass(slots=True)
+class FundingChange:
+    """A venue's funding rate, next settlement or interval changed."""
+
+    message_id: str
+    pair: str
+    venue: str
+    market: str
+    symbol: str
+    event_time_ns: int
+    rate: str | None
+    next_funding_ns: int | None
+    interval_hours: int | None
+
+
+@dataclass(slots=True)
+class BookQuality:
+    """One minute of one book: how long in which state, and what made it invalid."""
+
+    type: str
+    subject: str
+    pair: str
+    venue: str
+    market: str
+    symbol: str
+    window_start_ns: int
+    window_ms: int
+    state: str
+    records: int
+    applied: int
+    valid_ms: int
+    states: dict[str, int]
+    invalidations: dict[str, int]
+
+
+Signal = ArbitrageMessage | FundingMessage
+Message = ArbitrageMessage | FundingMessage | SpreadWindow | FundingChange | BookQuality
