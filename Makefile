@@ -1,0 +1,83 @@
+# One entry for everything: `make help`. Needs Python 3.11 or newer (with venv), make, and a package index.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := mts_stream producers tests
+
+# Tests run in WORKERS processes; each of them starts its own Kafka and ClickHouse on free ports.
+WORKERS ?= 2
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: install ## The whole dataflow on this machine; Ctrl-C ends it (ARGS="--duration 60 --pairs 5")
+	$(BIN)/mts-stream demo $(ARGS)
+
+.PHONY: test
+test: install chromium ## Every test, on real Kafka, ClickHouse engine, sockets and browser; coverage floor 90 %
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term $(ARGS)
+
+.PHONY: lint
+lint: install ## Style, types and layers
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: install ## Put the code into its form
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+.PHONY: bench
+bench: install ## Measure (not part of the tests)
+	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -s -o "python_files=bench_*.py" $(ARGS)
+
+.PHONY: install
+install: $(STAMP) ## Make .venv with exactly what requirements.lock names
+
+$(STAMP): requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "make: no Python 3.11 or newer with venv found; install one (Debian: apt-get install python3-venv) or say PYTHON=/path/to/python3" >&2; \
+	  exit 1; fi
+	@test -x $(BIN)/python || { echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+.PHONY: chromium
+chromium: ## Find a headless browser for the page's tests, or install Debian's where this user may
+	@if command -v chromium chromium-browser google-chrome chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing chromium for the page's tests"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >/dev/null </dev/null \
+	    || echo "make: chromium could not be installed; the page's tests in a browser will be skipped" >&2; \
+	else \
+	  echo "make: no chromium found and no right to install one; the page's tests in a browser will be skipped" >&2; \
+	fi
+
+.PHONY: lock
+lock: ## Resolve pyproject.toml anew into requirements.lock, newest versions
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check "setuptools>=77"
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[local,dev]"
+	{ sed -n '/^#/p' requirements.lock; \
+	  build/lock/bin/python -m pip freeze --all --exclude pip --exclude wheel --exclude-editable; } > build/requirements.lock
+	mv build/requirements.lock requirements.lock
+	rm -rf build/lock
+
+.PHONY: clean
+clean: ## Remove everything that make made, also .venv
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .mts *.egg-info
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
