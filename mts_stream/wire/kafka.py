@@ -135,7 +135,11 @@ class Reader:
                 },
             )
         )
-        self._consumer.assign(self._starts(from_ms))
+        try:
+            self._consumer.assign(self._starts(from_ms))
+        except BaseException:
+            self._consumer.close()
+            raise
 
     def _starts(self, from_ms: int | None) -> list[TopicPartition]:
         try:
@@ -149,10 +153,16 @@ class Reader:
             partitions = [TopicPartition(name, p, -2) for name in self.topics for p in topics[name].partitions]
             if from_ms is None:
                 return partitions
-            asked = [TopicPartition(tp.topic, tp.partition, from_ms) for tp in partitions]
-            return list(self._consumer.offsets_for_times(asked, timeout=ANSWER_S))
+            # The ends first: where no record is that young the answer is "the end", and what came meanwhile counts.
+            ends = self._offsets_at(partitions, -1)
+            starts = self._offsets_at(partitions, from_ms)
+            return [start if start.offset >= 0 else end for start, end in zip(starts, ends, strict=True)]
         except KafkaException as error:
             raise _unavailable(self.settings, error.args[0].str()) from error
+
+    def _offsets_at(self, partitions: list[TopicPartition], timestamp_ms: int) -> list[TopicPartition]:
+        asked = [TopicPartition(tp.topic, tp.partition, timestamp_ms) for tp in partitions]
+        return list(self._consumer.offsets_for_times(asked, timeout=ANSWER_S))
 
     def poll(self, timeout_s: float) -> list[Record]:
         """At most POLL_RECORDS that have come; waits `timeout_s` for the first. Blocks: call it from a thread."""
