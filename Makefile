@@ -51,8 +51,9 @@ $(STAMP): requirements.lock pyproject.toml
 	  echo "make: no Python 3.11 or newer with venv found; install one (Debian: apt-get install python3-venv) or say PYTHON=/path/to/python3" >&2; \
 	  exit 1; fi
 	@test -x $(BIN)/python || { echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Installing $$(grep -c == requirements.lock) packages; the first time takes a minute or two"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
 .PHONY: chromium
