@@ -161,8 +161,7 @@ def _listing(rank: int, base: str, leg: Leg) -> Listing:
 
 def is_adjusted(listing: Listing) -> bool:
     """Whether Binance's fundingInfo would list it: only instruments whose interval is not the default are there."""
-    return listing.funding_interval_hours not in (None, _FINER_FROM_PRICE = 10_000
-_DEFAULT_BINANCE_INTERVAL_HOURS)
+    return listing.funding_interval_hours not in (None, _DEFAULT_BINANCE_INTERVAL_HOURS)
 
 
 def _price_digits(leg: Leg, price: float) -> int:
