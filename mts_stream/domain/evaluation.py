@@ -1,0 +1,185 @@
+"""One direction judged at one moment: the outcome is the first rule of DESIGN section 5 that holds."""
+
+from dataclasses import dataclass
+from math import lcm
+
+from mts_stream.domain.economics import EconomicSettings
+from mts_stream.domain.exact import (
+    BPS_DECIMALS,
+    BPS_SCALE,
+    DECIMALS,
+    FRACTION_SCALE,
+    SCALE,
+    plain_rounded,
+    scaled_decimal,
+)
+from mts_stream.domain.leg import Leg
+from mts_stream.domain.pricing import Amounts, Costs, PairScale, Walk, walk
+from mts_stream.domain.sequencing import VALID
+from mts_stream.domain.windows import EDGE_DECIMALS, Edge, WalkedNets
+
+NS_PER_HOUR: int = 3600 * 10**9
+WINDOW_NOTIONALS_USD = (1_000, 10_000, 50_000)
+SIGNAL = "signal"
+
+
+class MissingFeeError(LookupError):
+    """The fee table has no fee for a leg at an event time: a mistake in the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The settings as integers on a pair's scale."""
+
+    min_notional: int
+    max_notional: int
+    window_notionals: tuple[int, ...]
+    min_profit_usd: int  # on the scale of Amounts
+    min_profit_bps: int  # 10^-12 bps
+    max_edge_bps: int  # 10^-12 bps
+    slippage: int
+    holding_ns: int
+
+    @classmethod
+    def of(cls, settings: EconomicSettings, scale: PairScale) -> "Limits":
+        """The settings on the scale of a pair."""
+
+        def bps(name: str) -> int:
+            return scaled_decimal(getattr(settings, name), BPS_DECIMALS)
+
+        def money(name: str) -> int:
+            return scaled_decimal(getattr(settings, name), BPS_DECIMALS) * scale.money_scale // BPS_SCALE
+
+        return cls(
+            money("min_notional"),
+            money("max_notional"),
+            tuple(usd * scale.money_scale for usd in WINDOW_NOTIONALS_USD),
+            money("min_profit_usd") * FRACTION_SCALE * SCALE,
+            bps("min_profit_bps"),
+            bps("max_edge_bps"),
+            bps("slippage_bps"),
+            int(settings.holding_hours * NS_PER_HOUR),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """An outcome, the touch edge where both books were valid, and the amounts where the outcome is `signal`."""
+
+    outcome: str
+    edge: Edge | None
+    amounts: Amounts | None = None
+
+
+class Judge:
+    """Judges one direction; holds what does not change between two registry records."""
+
+    def __init__(self, buy: Leg, sell: Leg, settings: EconomicSettings, scale: PairScale) -> None:
+        self.buy, self.sell = buy, sell
+        self.settings = settings
+        basis = settings.net_basis
+        if basis == "auto":
+            basis = "round_trip" if buy.is_perp or sell.is_perp else "entry"
+        self._turns = 2 if basis == "round_trip" else 1
+        self._edge = Edge(0, 0)
+        self._nets: WalkedNets = (None, None, None)
+        self.relist(scale)
+
+    def relist(self, scale: PairScale) -> None:
+        """Take over what a registry record may have changed: scale, lots, minima, fee groups."""
+        self.scale, self.limits = scale, Limits.of(self.settings, scale)
+        self.lot = lcm(self.buy.factors.lot, self.sell.factors.lot)
+        self._buy_minimum = max(self.limits.min_notional, self._minimum(self.buy))
+        self._sell_minimum = self._minimum(self.sell)
+        self._costs: Costs | None = None
+        self._costs_day = -1
+        self._edge_of: tuple[int, int] | None = None
+        self._nets_of: tuple[int, int, Costs] | None = None
+
+    def _minimum(self, leg: Leg) -> int:
+        return scaled_decimal(leg.instrument.min_notional, DECIMALS) * self.scale.money_scale // SCALE
+
+    def costs(self, at_ns: int) -> Costs:
+        """The fees in force at an event time, and the slippage."""
+        day = at_ns // (24 * NS_PER_HOUR)
+        if self._costs is None or day != self._costs_day:
+            fees = (self._fee(self.buy, at_ns), self._fee(self.sell, at_ns))
+            self._costs, self._costs_day = Costs(*fees, self.limits.slippage, self._turns), day
+        return self._costs
+
+    def _fee(self, leg: Leg, at_ns: int) -> int:
+        instrument = leg.instrument
+        bps = self.settings.fees.taker_bps(instrument.venue, instrument.market, instrument.fee_group, at_ns)
+        if bps is None:
+            raise MissingFeeError(f"FEES_FILE: no fee of {leg.name} is in force at event time {at_ns} ns")
+        return scaled_decimal(bps, BPS_DECIMALS)
+
+    def judge(self, now_ns: int, quarantined: bool) -> Evaluation:
+        """The outcome now; the books are as they are."""
+        buy, sell = self.buy, self.sell
+        if buy.state != VALID or sell.state != VALID:
+            state = buy.state if buy.state != VALID else sell.state
+            return Evaluation("quarantined" if quarantined else f"book_{state}", None)
+        ask, bid = buy.best_ask, sell.best_bid
+        edge = self._touch_edge(bid, ask)
+        if quarantined:
+            return Evaluation("quarantined", edge)
+        if not self.costs(now_ns).adds(bid, ask):
+            return Evaluation("no_edge", edge)
+        if (bid - ask) * FRACTION_SCALE > self.limits.max_edge_bps * ask:
+            return Evaluation("implausible", edge)
+        return self._walked(now_ns, edge)
+
+    def _touch_edge(self, bid: int, ask: int) -> Edge:
+        if self._edge_of != (bid, ask):
+            self._edge_of, self._edge = (bid, ask), Edge.of(bid, ask)
+        return self._edge
+
+    def _walked(self, now_ns: int, edge: Edge) -> Evaluation:
+        buy, sell, limits, costs = self.buy, self.sell, self.limits, self.costs(now_ns)
+        walked = self._walk(limits.max_notional, costs)
+        if not walked.size or self._below_minimum(walked.buy_notional, walked.sell_notional):
+            return Evaluation("min_notional", edge)
+        if not buy.funding_known(now_ns) or not sell.funding_known(now_ns):
+            return Evaluation("funding_unknown", edge)
+        rates = sell.rates_until(now_ns, limits.holding_ns) - buy.rates_until(now_ns, limits.holding_ns)
+        amounts = Amounts.of(walked, costs, rates)
+        too_little = amounts.net < limits.min_profit_usd
+        too_thin = amounts.net < limits.min_profit_bps * amounts.buy_notional * SCALE
+        if too_little or too_thin:
+            return Evaluation("below_threshold", edge)
+        return Evaluation(SIGNAL, edge, amounts)
+
+    def _walk(self, max_notional: int, costs: Costs | None) -> Walk:
+        buy, sell = self.buy, self.sell
+        asks = buy.factors.levels(buy.book.book.asks.from_best())
+        bids = sell.factors.levels(sell.book.book.bids.from_best())
+        return walk(asks, bids, max_notional, self.lot, costs)
+
+    def _below_minimum(self, buy_notional: int, sell_notional: int) -> bool:
+        return buy_notional < self._buy_minimum or sell_notional < self._sell_minimum
+
+    def window_nets(self, at_ns: int) -> WalkedNets:
+        """Net before carry, in bps, of entering with 1k, 10k and 50k USD whatever the edge; null where it cannot be.
+
+        Null: a book is not valid, or the books end before the notional does.
+        """
+        buy, sell = self.buy, self.sell
+        if buy.state != VALID or sell.state != VALID:
+            return (None, None, None)
+        costs = self.costs(at_ns)
+        basis = (buy.book.book.version, sell.book.book.version, costs)
+        if basis != self._nets_of:
+            small, middle, large = (self._net_bps(notional, costs) for notional in self.limits.window_notionals)
+            self._nets = (small, middle, large)
+            self._nets_of = basis
+        return self._nets
+
+    def _net_bps(self, max_notional: int, costs: Costs) -> str | None:
+        walked = self._walk(max_notional, None)
+        if not walked.filled or not walked.size:
+            return None
+        bought, sold = walked.buy_notional, walked.sell_notional
+        cost = bought * costs.buy_fee + sold * costs.sell_fee + costs.slippage * (bought + sold)
+        net = (sold - bought) * FRACTION_SCALE - cost
+        return plain_rounded(net * 10**4, bought * FRACTION_SCALE, EDGE_DECIMALS)

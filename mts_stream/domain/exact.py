@@ -1,0 +1,91 @@
+"""Exact numbers: decimal strings to scaled integers and back; nothing is ever rounded but where it says so."""
+
+from decimal import Context, Decimal, InvalidOperation
+from fractions import Fraction
+from functools import lru_cache
+
+DECIMALS = 18  # of quoted prices, sizes and rates
+SCALE: int = 10**DECIMALS
+BPS_DECIMALS = 12  # of a setting in basis points
+BPS_SCALE: int = 10**BPS_DECIMALS
+FRACTION_SCALE: int = 10**4 * BPS_SCALE  # a number in bps with its decimals, as a fraction of one
+DIGITS_MAX = 40
+CACHED_NUMBERS_MAX = 1 << 16
+_ROUNDING = Context(prec=400)
+_POWERS: list[int] = [10**power for power in range(DECIMALS + 1)]
+
+
+@lru_cache(maxsize=CACHED_NUMBERS_MAX)
+def scaled(text: str) -> int:
+    """A decimal string times 10^18; raises ValueError for what is no finite decimal or has more than 18 decimals."""
+    head, _, tail = text.partition(".")
+    digits = head + tail
+    if digits.isascii() and digits.isdigit() and len(tail) <= DECIMALS and len(head) <= DIGITS_MAX:
+        return int(digits) * _POWERS[DECIMALS - len(tail)]
+    return _scaled_slowly(text)
+
+
+def _scaled_slowly(text: str) -> int:
+    """Signs, exponents and superfluous zeros, as Decimal reads them."""
+    try:
+        value = Decimal(text) if text.isascii() and "_" not in text and text == text.strip() else Decimal("NaN")
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise ValueError(f"{text[:40]!r} is not a finite decimal")
+    if value and not -10 * DECIMALS < value.adjusted() <= DIGITS_MAX:
+        raise ValueError(f"{text[:40]!r} is beyond any price or size")
+    shifted = value.scaleb(DECIMALS, _ROUNDING)
+    if shifted != shifted.to_integral_value():
+        raise ValueError(f"{text[:40]!r} has more than {DECIMALS} decimals")
+    return int(shifted)
+
+
+def scaled_decimal(value: Decimal, decimals: int) -> int:
+    """A Decimal times 10^decimals; raises ValueError where that is not whole."""
+    shifted = value.scaleb(decimals, _ROUNDING)
+    if shifted != shifted.to_integral_value():
+        raise ValueError(f"{value} has more than {decimals} decimals")
+    return int(shifted)
+
+
+def round_half_even(numerator: int, denominator: int) -> int:
+    """numerator / denominator to the nearest integer, ties to the even one; the denominator is positive."""
+    quotient, remainder = divmod(numerator, denominator)
+    twice = 2 * remainder
+    if twice > denominator or (twice == denominator and quotient & 1):
+        return quotient + 1
+    return quotient
+
+
+def plain(value: int, decimals: int) -> str:
+    """value / 10^decimals as a plain decimal string: no exponent, no trailing zeros, no negative zero."""
+    sign, digits = ("-", str(-value)) if value < 0 else ("", str(value))
+    digits = digits.rjust(decimals + 1, "0")
+    whole, tail = digits[: len(digits) - decimals], digits[len(digits) - decimals :].rstrip("0")
+    return f"{sign}{whole}.{tail}" if tail else f"{sign}{whole}"
+
+
+def plain_ratio(numerator: int, denominator: int) -> str:
+    """The quotient as a plain decimal string: exact where it ends, else rounded half-even to 18 decimals."""
+    ratio = Fraction(numerator, denominator)
+    decimals = _decimals_of(ratio.denominator)
+    if decimals is None:
+        return plain(round_half_even(ratio.numerator * SCALE, ratio.denominator), DECIMALS)
+    return plain(ratio.numerator * 10**decimals // ratio.denominator, decimals)
+
+
+def _decimals_of(denominator: int) -> int | None:
+    """How many decimals a fraction in lowest terms has; None when it never ends."""
+    twos = (denominator & -denominator).bit_length() - 1
+    rest = denominator >> twos
+    fives = 0
+    while rest % 5 == 0:
+        rest //= 5
+        fives += 1
+    return max(twos, fives) if rest == 1 else None
+
+
+def plain_rounded(numerator: int, denominator: int, decimals: int) -> str:
+    """The quotient rounded half-even to so many decimals, as a plain decimal string."""
+    return plain(round_half_even(numerator * 10**decimals, denominator), decimals)

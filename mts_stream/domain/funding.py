@@ -1,0 +1,90 @@
+"""A perp's funding: what the venue stated last, and what it pays until a horizon.
+
+Positive rates are paid by longs to shorts at each settlement (exchanges.md 4.3; Binance and Bybit alike).
+"""
+
+from typing import Any
+
+from mts_stream.domain.exact import DECIMALS, plain, scaled
+from mts_stream.domain.market_data import FundingUpdate
+from mts_stream.domain.rejection import BadRecordError
+
+NS_PER_S = 10**9
+NS_PER_HOUR = 3600 * NS_PER_S
+
+
+class LegFunding:
+    """The latest rate, next settlement and interval that a venue stated for one leg, kept over reconnects."""
+
+    __slots__ = ("interval_hours", "next_ns", "rate", "rate_text", "received_ns")
+
+    def __init__(self) -> None:
+        self.rate: int | None = None
+        self.rate_text: str | None = None
+        self.next_ns: int | None = None
+        self.interval_hours: int | None = None
+        self.received_ns: int | None = None
+
+    def on_update(self, update: FundingUpdate, rate: int | None) -> bool:
+        """Take over what was stated; says whether anything changed."""
+        before = (self.rate, self.next_ns, self.interval_hours)
+        if rate is not None:
+            self.rate, self.rate_text = rate, update.rate
+        if update.next_funding_ns is not None:
+            self.next_ns = update.next_funding_ns
+        if update.interval_hours is not None:
+            self.interval_hours = update.interval_hours
+        self.received_ns = update.origin.received_ns
+        return before != (self.rate, self.next_ns, self.interval_hours)
+
+    @property
+    def rate_plain(self) -> str | None:
+        """The rate as a plain decimal string."""
+        return None if self.rate is None else plain(self.rate, DECIMALS)
+
+    def is_known(self, listed_interval_hours: int | None, at_ns: int, age_max_ns: int) -> bool:
+        """Whether rate, next time and interval were stated, and the last record is not too old."""
+        if self.rate is None or self.next_ns is None or not (self.interval_hours or listed_interval_hours):
+            return False
+        return self.received_ns is not None and at_ns - self.received_ns <= age_max_ns
+
+    def first_settlement_ns(self, listed_interval_hours: int | None, after_ns: int) -> int:
+        """The first settlement after a time; a next time that has passed moves on by whole intervals."""
+        next_ns, interval_ns = self._schedule(listed_interval_hours)
+        if next_ns > after_ns:
+            return next_ns
+        return next_ns + ((after_ns - next_ns) // interval_ns + 1) * interval_ns
+
+    def rates_until(self, listed_interval_hours: int | None, after_ns: int, horizon_ns: int) -> int:
+        """The sum of rates (10^-18) over the settlements in (after, after + horizon], always at the latest rate."""
+        if self.rate is None:
+            raise ValueError("no rate was stated")
+        first_ns = self.first_settlement_ns(listed_interval_hours, after_ns)
+        _, interval_ns = self._schedule(listed_interval_hours)
+        left_ns = after_ns + horizon_ns - first_ns
+        return 0 if left_ns < 0 else self.rate * (left_ns // interval_ns + 1)
+
+    def _schedule(self, listed_interval_hours: int | None) -> tuple[int, int]:
+        hours = self.interval_hours or listed_interval_hours
+        if self.next_ns is None or not hours:
+            raise ValueError("no settlement was stated")
+        return self.next_ns, hours * NS_PER_HOUR
+
+    def snapshot(self) -> list[Any]:
+        """As JSON data."""
+        return [self.rate_text, self.next_ns, self.interval_hours, self.received_ns]
+
+    def restore(self, data: list[Any]) -> None:
+        """Take over a snapshot."""
+        self.rate_text, self.next_ns, self.interval_hours, self.received_ns = data
+        self.rate = None if self.rate_text is None else scaled(self.rate_text)
+
+
+def parse_rate(update: FundingUpdate) -> int | None:
+    """The stated rate times 10^18; raises BadRecordError `impossible_number` for what is no finite decimal."""
+    if update.rate is None:
+        return None
+    try:
+        return scaled(update.rate)
+    except ValueError as error:
+        raise BadRecordError("impossible_number", f"{update.origin.message_id}: rate {error}") from None

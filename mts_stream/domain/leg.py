@@ -1,0 +1,114 @@
+"""One leg of a pair: its instrument, its book, its funding, and in what state the book shows itself."""
+
+from typing import Any
+
+from mts_stream.domain.economics import EconomicSettings
+from mts_stream.domain.funding import LegFunding
+from mts_stream.domain.instrument import Instrument
+from mts_stream.domain.market_data import Origin
+from mts_stream.domain.pricing import PairScale, UnitFactors
+from mts_stream.domain.quality import BookMinute
+from mts_stream.domain.sequencing import VALID, SequencedBook
+
+NS_PER_MS = 10**6
+NS_PER_S = 10**9
+
+
+class Leg:
+    """A leg `venue:market`; `state` is `valid` or the reason why nothing may be computed from its book."""
+
+    def __init__(self, instrument: Instrument, scale: PairScale, settings: EconomicSettings, now_ns: int) -> None:
+        self.name = instrument.leg
+        self.book = SequencedBook(instrument.venue, instrument.market)
+        self.funding = LegFunding()
+        self.silent = False
+        self.listed = True
+        self.list_as(instrument, scale)
+        self.state = self._shown()
+        self.quality = BookMinute(self.state, now_ns)
+        self._silent_after_ns = settings.silent_after_ms * NS_PER_MS
+        self._funding_age_max_ns = settings.funding_max_age_s * NS_PER_S
+
+    def list_as(self, instrument: Instrument, scale: PairScale) -> None:
+        """Take over the registry's newest word on this leg."""
+        self.instrument = instrument
+        self.factors = UnitFactors.of(instrument, scale)
+        self.listed = True
+
+    @property
+    def is_perp(self) -> bool:
+        """Whether the leg pays funding."""
+        return self.instrument.market == "perp"
+
+    @property
+    def best_ask(self) -> int:
+        """The best ask in units of the pair; only of a valid book."""
+        ask = self.book.book.best_ask
+        assert ask is not None, "a valid book has both sides"
+        return ask * self.factors.price
+
+    @property
+    def best_bid(self) -> int:
+        """The best bid in units of the pair; only of a valid book."""
+        bid = self.book.book.best_bid
+        assert bid is not None, "a valid book has both sides"
+        return bid * self.factors.price
+
+    def hear(self, origin: Origin, now_ns: int) -> None:
+        """Note a record of the book's connection and generation: the book is not silent."""
+        if self.book.is_ours(origin):
+            self.book.seen_ns = now_ns
+
+    def on_time(self, now_ns: int) -> None:
+        """A connection falls silent, or has come back."""
+        self.silent = now_ns - self.book.seen_ns > self._silent_after_ns
+
+    def refresh(self) -> bool:
+        """Bring `state` up to date; says whether it changed."""
+        before, self.state = self.state, self._shown()
+        return before != self.state
+
+    def _shown(self) -> str:
+        if not self.listed or self.instrument.status != "trading":
+            return "delisted"
+        if self.book.state != VALID:
+            return self.book.state
+        if self.silent:
+            return "silent"
+        return "late" if self.book.late else VALID
+
+    def funding_known(self, now_ns: int) -> bool:
+        """Whether the leg's carry can be computed; a spot leg's is 0."""
+        listed = self.instrument.funding_interval_hours
+        return not self.is_perp or self.funding.is_known(listed, now_ns, self._funding_age_max_ns)
+
+    def rates_until(self, now_ns: int, horizon_ns: int) -> int:
+        """The sum of funding rates (10^-18) over a holding time; only when funding is known."""
+        if not self.is_perp:
+            return 0
+        return self.funding.rates_until(self.instrument.funding_interval_hours, now_ns, horizon_ns)
+
+    def next_funding_ns(self, now_ns: int) -> int | None:
+        """The first settlement after event time; None for spot."""
+        if not self.is_perp:
+            return None
+        return self.funding.first_settlement_ns(self.instrument.funding_interval_hours, now_ns)
+
+    def snapshot(self) -> dict[str, Any]:
+        """As JSON data; the instrument stands in the pair's listing."""
+        return {
+            "symbol": self.instrument.symbol,
+            "book": self.book.snapshot(),
+            "funding": self.funding.snapshot(),
+            "silent": self.silent,
+            "listed": self.listed,
+            "quality": self.quality.snapshot(),
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot."""
+        self.book.restore(data["book"])
+        self.funding.restore(data["funding"])
+        self.silent, self.listed = data["silent"], data["listed"]
+        self.state = self._shown()
+        self.quality.restore(data["quality"])

@@ -1,0 +1,117 @@
+"""An order book of quoted prices and sizes, exact, in integers of 10^-18."""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+
+from mts_stream.domain.exact import scaled
+from mts_stream.domain.market_data import Level
+from mts_stream.domain.rejection import BadRecordError
+
+ScaledLevel = tuple[int, int]  # price, size; size 0 removes the level
+
+
+def parse_levels(levels: Iterable[Level], where: str) -> list[ScaledLevel]:
+    """Levels as scaled integers; raises BadRecordError `impossible_number`: price <= 0, size < 0, or no number."""
+    parsed = []
+    for price_text, size_text in levels:
+        try:
+            price, size = scaled(price_text), scaled(size_text)
+        except ValueError as error:
+            raise BadRecordError("impossible_number", f"{where}: {error}") from None
+        if price <= 0 or size < 0:
+            raise BadRecordError("impossible_number", f"{where}: price {price_text[:40]!r}, size {size_text[:40]!r}")
+        parsed.append((price, size))
+    return parsed
+
+
+class BookSide:
+    """One side of a book, sorted so that the best level is the last key: bids by price, asks by negative price."""
+
+    __slots__ = ("_keys", "_sign", "sizes")
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign
+        self._keys: list[int] = []
+        self.sizes: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def best(self) -> int | None:
+        """The best price, or None for an empty side."""
+        return self._keys[-1] * self._sign if self._keys else None
+
+    def replace(self, levels: Iterable[ScaledLevel]) -> None:
+        """Take these levels for the whole side."""
+        self.sizes = sizes_of(levels)
+        self._keys = sorted(price * self._sign for price in self.sizes)
+
+    def set_level(self, price: int, size: int) -> None:
+        """Set, replace or remove one level; removing an unknown one is normal and does nothing."""
+        if size:
+            if price not in self.sizes:
+                insort(self._keys, price * self._sign)
+            self.sizes[price] = size
+        elif self.sizes.pop(price, None) is not None:
+            del self._keys[bisect_left(self._keys, price * self._sign)]
+
+    def from_best(self) -> Iterator[ScaledLevel]:
+        """Levels from the best one outward."""
+        sign, sizes = self._sign, self.sizes
+        for key in reversed(self._keys):
+            price = key * sign
+            yield price, sizes[price]
+
+
+class OrderBook:
+    """Both sides of a book, with the range of prices in which it is known."""
+
+    __slots__ = ("asks", "bids", "highest_ask", "lowest_bid", "version")
+
+    def __init__(self) -> None:
+        self.bids = BookSide(1)
+        self.asks = BookSide(-1)
+        self.lowest_bid: int | None = None
+        self.highest_ask: int | None = None
+        self.version = 0  # grows with every change, so that what was computed from the book can be kept
+
+    @property
+    def best_bid(self) -> int | None:
+        """The highest bid."""
+        return self.bids.best
+
+    @property
+    def best_ask(self) -> int | None:
+        """The lowest ask."""
+        return self.asks.best
+
+    def replace(self, bids: list[ScaledLevel], asks: list[ScaledLevel]) -> None:
+        """Take a snapshot for the whole book."""
+        self.bids.replace(bids)
+        self.asks.replace(asks)
+        self.version += 1
+
+    def know(self, lowest_bid: int | None, highest_ask: int | None) -> None:
+        """State the known range: a REST snapshot covers part of a book (DESIGN section 4)."""
+        self.lowest_bid, self.highest_ask = lowest_bid, highest_ask
+
+    def update(self, bids: list[ScaledLevel], asks: list[ScaledLevel]) -> None:
+        """Apply changed levels; what lies outside the known range is ignored, so no walk meets a half-known level."""
+        lowest, highest = self.lowest_bid, self.highest_ask
+        for price, size in bids:
+            if lowest is None or price >= lowest:
+                self.bids.set_level(price, size)
+        for price, size in asks:
+            if highest is None or price <= highest:
+                self.asks.set_level(price, size)
+        self.version += 1
+
+    def equals(self, bids: list[ScaledLevel], asks: list[ScaledLevel]) -> bool:
+        """Whether a snapshot holds just these levels."""
+        return self.bids.sizes == sizes_of(bids) and self.asks.sizes == sizes_of(asks)
+
+
+def sizes_of(levels: Iterable[ScaledLevel]) -> dict[int, int]:
+    """Sizes by price; a level of size 0 is none."""
+    return {price: size for price, size in levels if size}

@@ -1,0 +1,250 @@
+"""The engine of one pair: how a record is handled, in the order of DESIGN section 5, "When".
+
+(a) event time moves  (b) windows that ended close  (c) connections fall silent or come back
+(d) the record is applied  (e) directions of the legs that it touched are evaluated, in the order of their names
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from mts_stream.domain.direction import Direction
+from mts_stream.domain.economics import EconomicSettings, Route
+from mts_stream.domain.exact import DECIMALS, scaled, scaled_decimal
+from mts_stream.domain.funding import parse_rate
+from mts_stream.domain.instrument import Instrument
+from mts_stream.domain.leg import Leg
+from mts_stream.domain.market_data import (
+    ConnectionStatus,
+    DepthUpdate,
+    FundingUpdate,
+    MarketEvent,
+    Origin,
+    RegistryUpdate,
+)
+from mts_stream.domain.messages import FundingChange, Message
+from mts_stream.domain.order_book import parse_levels
+from mts_stream.domain.pricing import PairScale
+from mts_stream.domain.quality import minute_end_ns
+from mts_stream.domain.rejection import BadRecordError
+from mts_stream.domain.sequencing import Taken
+from mts_stream.domain.windows import window_end_ns
+
+NS_PER_MS = 10**6
+
+
+class PairEngine:
+    """Books, directions and event time of one pair; `on_event` appends its results to a list."""
+
+    def __init__(self, pair: str, settings: EconomicSettings, clock_ns: int) -> None:
+        self.pair = pair
+        self.settings = settings
+        self.event_time_ns = clock_ns
+        self.quarantined: str | None = None
+        self.legs: dict[str, Leg] = {}
+        self.directions: dict[str, Direction] = {}  # in the order of their names
+        self._lag_max_ns = settings.max_feed_lag_ms * NS_PER_MS
+        self._window_end_ns = window_end_ns(clock_ns)
+        self._minute_end_ns = minute_end_ns(clock_ns)
+
+    @property
+    def open_count(self) -> int:
+        """How many of the pair's opportunities are open."""
+        return sum(direction.opportunity is not None for direction in self.directions.values())
+
+    def on_event(self, event: MarketEvent, out: list[Message]) -> bool:
+        """Handle one record; says whether anything was evaluated. Raises BadRecordError before anything moved."""
+        match event:
+            case DepthUpdate():
+                return self._on_depth(event, out)
+            case ConnectionStatus():
+                return self._on_status(event, out)
+            case FundingUpdate():
+                return self._on_funding(event, out)
+            case RegistryUpdate():
+                return self._on_registry(event, out)
+        self._leg_of(event.origin)
+        return self._judge(self._move_time(event.origin, out), event.origin, out)
+
+    def _on_depth(self, update: DepthUpdate, out: list[Message]) -> bool:
+        origin = update.origin
+        leg = self._leg_of(origin)
+        where = origin.message_id
+        bids, asks = parse_levels(update.bids, where), parse_levels(update.asks, where)
+        _check_range(update, where)
+        changed = self._move_time(origin, out)
+        taken = leg.book.on_depth(update, bids, asks, self.event_time_ns, self._lag_max_ns)
+        leg.on_time(self.event_time_ns)
+        leg.quality.records += 1
+        leg.quality.applied += taken is Taken.APPLIED
+        self._refresh(leg, changed)
+        if taken in (Taken.APPLIED, Taken.IGNORED):
+            changed.add(leg.name)
+        return self._judge(changed, origin, out)
+
+    def _on_status(self, status: ConnectionStatus, out: list[Message]) -> bool:
+        changed = self._move_time(status.origin, out)
+        for leg in self.legs.values():
+            leg.book.on_status(status)
+            self._refresh(leg, changed)
+        return self._judge(changed, status.origin, out) if changed else False
+
+    def _on_funding(self, update: FundingUpdate, out: list[Message]) -> bool:
+        origin = update.origin
+        leg, rate = self._leg_of(origin), parse_rate(update)
+        changed = self._move_time(origin, out)
+        funding = leg.funding
+        if funding.on_update(update, rate):
+            out.append(
+                FundingChange(
+                    origin.message_id, self.pair, origin.venue, origin.market, origin.symbol, self.event_time_ns,
+                    funding.rate_plain, funding.next_ns, funding.interval_hours,
+                )
+            )  # fmt: skip
+        return self._judge(changed, origin, out)
+
+    def _on_registry(self, update: RegistryUpdate, out: list[Message]) -> bool:
+        listing = update.listing
+        if listing.pair != self.pair:
+            raise BadRecordError(
+                "bad_frame", f"{update.origin.message_id}: a record of {self.pair} lists {listing.pair}"
+            )
+        for instrument in listing.legs:
+            _check_instrument(self.pair, instrument)
+        changed = self._move_time(update.origin, out)
+        self.quarantined = listing.quarantined
+        self._list(listing.legs)
+        for leg in self.legs.values():
+            self._refresh(leg, changed)
+        return self._judge(changed, update.origin, out)
+
+    def _leg_of(self, origin: Origin) -> Leg:
+        leg = self.legs.get(f"{origin.venue}:{origin.market}")
+        if leg is None or leg.instrument.symbol != origin.symbol:
+            raise BadRecordError(
+                "unknown_instrument", f"{origin.message_id}: the registry holds no such leg or symbol of {self.pair}"
+            )
+        return leg
+
+    def _move_time(self, origin: Origin, out: list[Message]) -> set[str]:
+        """Steps (a) to (c); returns the names of the legs whose books changed their state."""
+        now_ns = self.event_time_ns = max(self.event_time_ns, origin.received_ns)
+        while self._window_end_ns <= now_ns:
+            self._close_windows(out)
+        while self._minute_end_ns <= now_ns:
+            self._close_minutes(out)
+        changed: set[str] = set()
+        for leg in self.legs.values():
+            leg.hear(origin, now_ns)
+            leg.on_time(now_ns)
+            self._refresh(leg, changed)
+        return changed
+
+    def _refresh(self, leg: Leg, changed: set[str]) -> None:
+        if leg.refresh():
+            leg.quality.on_state(self.event_time_ns, leg.state)
+            changed.add(leg.name)
+
+    def _close_windows(self, out: list[Message]) -> None:
+        end_ns = self._window_end_ns
+        rows = [row for direction in self.directions.values() if (row := direction.close_window(end_ns)) is not None]
+        out.extend(rows)
+        # without a row no edge is carried, so nothing can come before the next record
+        self._window_end_ns = window_end_ns(end_ns if rows else self.event_time_ns)
+
+    def _close_minutes(self, out: list[Message]) -> None:
+        end_ns = self._minute_end_ns
+        out.extend(leg.quality.on_close(end_ns, self.pair, leg.instrument) for leg in self.legs.values())
+        self._minute_end_ns = minute_end_ns(end_ns if self.legs else self.event_time_ns)
+
+    def _judge(self, changed: set[str], origin: Origin, out: list[Message]) -> bool:
+        """Step (e)."""
+        evaluated = False
+        for direction in self.directions.values():
+            if direction.buy.name in changed or direction.sell.name in changed:
+                evaluated = True
+                message = direction.evaluate(self.event_time_ns, self.quarantined is not None, origin.message_id)
+                if message is not None:
+                    out.append(message)
+        return evaluated
+
+    def _list(self, instruments: tuple[Instrument, ...]) -> None:
+        """Take over the registry's legs: new ones begin empty, those no longer listed are delisted."""
+        listed = {instrument.leg: instrument for instrument in instruments}
+        unlisted = [leg.instrument for name, leg in self.legs.items() if name not in listed]
+        scale = PairScale.of([*instruments, *unlisted])
+        for name, leg in self.legs.items():
+            leg.list_as(listed.get(name, leg.instrument), scale)
+            leg.listed = name in listed
+        for name, instrument in listed.items():
+            if name not in self.legs:
+                self.legs[name] = Leg(instrument, scale, self.settings, self.event_time_ns)
+        self._direct(scale)
+
+    def _direct(self, scale: PairScale) -> None:
+        directions = dict(self.directions)
+        for buy in self.legs.values():
+            for sell in self.legs.values():
+                name = f"{buy.name}>{sell.name}"
+                if name not in directions and self._is_route(buy, sell):
+                    directions[name] = Direction(self.pair, buy, sell, self.settings, scale, self.event_time_ns)
+        self.directions = dict(sorted(directions.items()))
+        for direction in self.directions.values():
+            direction.judge.relist(scale)
+
+    def _is_route(self, buy: Leg, sell: Leg) -> bool:
+        same_venue = buy.instrument.venue == sell.instrument.venue
+        routes = self.settings.same_venue_routes if same_venue else self.settings.routes
+        return buy is not sell and Route(buy.instrument.market, sell.instrument.market) in routes
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that the next record needs, as JSON data."""
+        return {
+            "event_time_ns": self.event_time_ns,
+            "window_end_ns": self._window_end_ns,
+            "minute_end_ns": self._minute_end_ns,
+            "quarantined": self.quarantined,
+            "instruments": [_instrument_data(leg.instrument) for leg in self.legs.values()],
+            "legs": {name: leg.snapshot() for name, leg in self.legs.items()},
+            "directions": {name: direction.snapshot() for name, direction in self.directions.items()},
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot; a direction that other settings had and these have not is left out."""
+        self.event_time_ns = data["event_time_ns"]
+        self._window_end_ns, self._minute_end_ns = data["window_end_ns"], data["minute_end_ns"]
+        self.quarantined = data["quarantined"]
+        self._list(tuple(_instrument(values) for values in data["instruments"]))
+        for name, leg in self.legs.items():
+            leg.restore(data["legs"][name])
+        for name, direction in self.directions.items():
+            if name in data["directions"]:
+                direction.restore(data["directions"][name])
+
+
+def _check_range(update: DepthUpdate, where: str) -> None:
+    if update.known_range is not None:
+        try:
+            for bound in update.known_range:
+                scaled(bound)
+        except ValueError as error:
+            raise BadRecordError("impossible_number", f"{where}: range {error}") from None
+
+
+def _check_instrument(pair: str, instrument: Instrument) -> None:
+    try:
+        for value in (instrument.lot_size, instrument.min_notional, instrument.multiplier):
+            scaled_decimal(value, DECIMALS)
+    except ValueError as error:
+        raise BadRecordError("impossible_number", f"{pair} {instrument.leg}: {error}") from None
+
+
+_DECIMAL_FIELDS = ("multiplier", "tick_size", "lot_size", "min_notional", "reference_price")
+
+
+def _instrument_data(instrument: Instrument) -> dict[str, Any]:
+    data = {name: getattr(instrument, name) for name in Instrument.__slots__}
+    return data | {name: str(data[name]) for name in _DECIMAL_FIELDS}
+
+
+def _instrument(data: dict[str, Any]) -> Instrument:
+    return Instrument(**(data | {name: Decimal(data[name]) for name in _DECIMAL_FIELDS}))

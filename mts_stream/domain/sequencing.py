@@ -1,0 +1,197 @@
+"""Which depth record may touch a book, and in what state the book is: the table of DESIGN section 4.
+
+      keyframe, snapshot            gap, crossed, exhausted, reset, disconnected
+  empty ----------------> valid ---------------------------------------------> invalid
+                            ^                                                     |
+                            +------------------- keyframe, snapshot -------------+
+
+`silent` and `late` lie over a valid book and end by themselves; underneath, the sequence still guards it.
+Recipes: exchanges.md 1.3 (Binance) and 2.2 (Bybit).
+"""
+
+from enum import Enum
+from typing import Any
+
+from mts_stream.domain.exact import DECIMALS, plain, scaled
+from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, Origin
+from mts_stream.domain.order_book import OrderBook, ScaledLevel
+
+VALID = "valid"
+
+
+class Taken(Enum):
+    """What became of a depth record."""
+
+    STALE = "stale"  # old news: nothing moved
+    CONFIRMED = "confirmed"  # a keyframe that says what the book says already
+    IGNORED = "ignored"  # for a book that is not valid, or that made it so
+    APPLIED = "applied"
+
+
+class SequencedBook:
+    """A book that only moves by records that provably follow each other."""
+
+    def __init__(self, venue: str, market: str) -> None:
+        self.venue, self.market = venue, market
+        self.book = OrderBook()
+        self.state = "empty"
+        self.conn = ""
+        self.gen = 0
+        self.sequence = 0
+        self.fresh = False  # no frame applied since the last keyframe or snapshot
+        self.late = False
+        self.seen_ns = 0  # event time of the last record of its connection and generation
+        self.applied_ns = 0  # received time of the last record applied
+        self.applied_id = ""  # and its message id
+        self.differing_keyframes = 0
+        self._follows = _FOLLOWS[venue, market]
+
+    def is_ours(self, origin: Origin) -> bool:
+        """Whether a record is of this book's connection and generation."""
+        return self._same_connection(origin) and origin.gen == self.gen
+
+    def _same_connection(self, origin: Origin) -> bool:
+        """A connection is its name on its venue and market; an empty book has none."""
+        if self.state == "empty" or origin.conn != self.conn:
+            return False
+        return origin.venue == self.venue and origin.market == self.market
+
+    def on_status(self, status: ConnectionStatus) -> None:
+        """A connection's word: a higher generation resets, `down` of its own generation disconnects."""
+        origin = status.origin
+        if not self._same_connection(origin):
+            return
+        if origin.gen > self.gen:
+            self._raise_generation(origin.gen)
+        if origin.gen == self.gen and status.state == "down":
+            self._invalidate("disconnected")
+
+    def on_depth(
+        self, update: DepthUpdate, bids: list[ScaledLevel], asks: list[ScaledLevel], now_ns: int, lag_max_ns: int
+    ) -> Taken:
+        """Apply what may be applied; `now_ns` is the pair's event time, `lag_max_ns` 0 never calls a book late."""
+        origin = update.origin
+        same_conn = self._same_connection(origin)
+        if same_conn and origin.gen < self.gen:
+            return Taken.STALE
+        if update.replaces:
+            return self._replace(update, bids, asks, now_ns, lag_max_ns)
+        if self.state == "empty":
+            return Taken.IGNORED
+        if not same_conn:
+            self._invalidate("reset")
+        elif origin.gen > self.gen:
+            self._raise_generation(origin.gen)
+        if self.state != VALID:
+            return Taken.IGNORED
+        return self._apply(update, bids, asks, now_ns, lag_max_ns)
+
+    def _replace(
+        self, update: DepthUpdate, bids: list[ScaledLevel], asks: list[ScaledLevel], now_ns: int, lag_max_ns: int
+    ) -> Taken:
+        origin = update.origin
+        same_stream = self.is_ours(origin)
+        if update.is_keyframe and same_stream and self.state == VALID and self.sequence == update.last_id:
+            if self.book.equals(bids, asks):
+                self._know(update)
+                return Taken.CONFIRMED
+            self.differing_keyframes += 1
+        self.conn, self.gen, self.sequence = origin.conn, origin.gen, update.last_id
+        self.state, self.fresh, self.seen_ns = VALID, True, now_ns
+        self.late = self.late and same_stream
+        self.book.replace(bids, asks)
+        self._know(update)
+        self._after_applying(update, now_ns, lag_max_ns)
+        return Taken.APPLIED
+
+    def _apply(
+        self, update: DepthUpdate, bids: list[ScaledLevel], asks: list[ScaledLevel], now_ns: int, lag_max_ns: int
+    ) -> Taken:
+        if update.last_id <= self.sequence:
+            return Taken.STALE
+        if not self._follows(self, update):
+            self._invalidate("gap")
+            return Taken.IGNORED
+        self.book.update(bids, asks)
+        self.sequence, self.fresh = update.last_id, False
+        self._after_applying(update, now_ns, lag_max_ns)
+        return Taken.APPLIED
+
+    def _after_applying(self, update: DepthUpdate, now_ns: int, lag_max_ns: int) -> None:
+        self.applied_ns, self.applied_id = update.origin.received_ns, update.origin.message_id
+        if not update.is_keyframe and lag_max_ns and update.exchange_ns is not None:
+            self.late = now_ns - update.exchange_ns > lag_max_ns
+        best_bid, best_ask = self.book.best_bid, self.book.best_ask
+        if best_bid is None or best_ask is None:
+            self._invalidate("exhausted")
+        elif best_bid >= best_ask:
+            self._invalidate("crossed")
+
+    def _know(self, update: DepthUpdate) -> None:
+        """Take over the known range of a keyframe; a book without one is known whole."""
+        bounds = update.known_range
+        if bounds is None:
+            self.book.know(None, None)
+        else:
+            self.book.know(scaled(bounds[0]), scaled(bounds[1]))
+
+    def _raise_generation(self, gen: int) -> None:
+        self.gen = gen
+        self._invalidate("reset")
+
+    def _invalidate(self, state: str) -> None:
+        """An invalid book keeps its state until the next keyframe or snapshot."""
+        if self.state == VALID:
+            self.state = state
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that the next record needs, as JSON data."""
+        book = self.book
+        return {
+            "state": self.state,
+            "conn": self.conn,
+            "gen": self.gen,
+            "sequence": self.sequence,
+            "fresh": self.fresh,
+            "late": self.late,
+            "seen_ns": self.seen_ns,
+            "applied_ns": self.applied_ns,
+            "applied_id": self.applied_id,
+            "bids": [(plain(p, DECIMALS), plain(s, DECIMALS)) for p, s in book.bids.sizes.items()],
+            "asks": [(plain(p, DECIMALS), plain(s, DECIMALS)) for p, s in book.asks.sizes.items()],
+            "lowest_bid": None if book.lowest_bid is None else plain(book.lowest_bid, DECIMALS),
+            "highest_ask": None if book.highest_ask is None else plain(book.highest_ask, DECIMALS),
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Take over a snapshot."""
+        for name in ("state", "conn", "gen", "sequence", "fresh", "late", "seen_ns", "applied_ns", "applied_id"):
+            setattr(self, name, data[name])
+        self.book.replace(*([(scaled(p), scaled(s)) for p, s in data[side]] for side in ("bids", "asks")))
+        self.book.know(*(None if data[n] is None else scaled(data[n]) for n in ("lowest_bid", "highest_ask")))
+
+
+def _follows_binance_spot(book: SequencedBook, update: DepthUpdate) -> bool:
+    """Spot ids are contiguous: U <= local + 1 (exchanges.md 1.3: the documented first rule is off by one)."""
+    return update.first_id is not None and update.first_id <= book.sequence + 1
+
+
+def _follows_binance_perp(book: SequencedBook, update: DepthUpdate) -> bool:
+    """USD-M ids are not contiguous, `pu` chains them; the first event after a snapshot straddles its id."""
+    previous = update.previous_id
+    if previous is None:
+        return False
+    return previous == book.sequence or (book.fresh and previous <= book.sequence <= update.last_id)
+
+
+def _follows_bybit(book: SequencedBook, update: DepthUpdate) -> bool:
+    """Each delta adds one to u (measured on 5.8 million deltas, exchanges.md 2.2)."""
+    return update.last_id == book.sequence + 1
+
+
+_FOLLOWS = {
+    ("binance", "spot"): _follows_binance_spot,
+    ("binance", "perp"): _follows_binance_perp,
+    ("bybit", "spot"): _follows_bybit,
+    ("bybit", "perp"): _follows_bybit,
+}
