@@ -1,27 +1,19 @@
 """One direction of a pair: judged, counted, and followed through an opportunity's life."""
 
-from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.evaluation import SIGNAL, Judge
-from mts_stream.domain.exact import (
-    BPS_DECIMALS,
-    FRACTION_SCALE,
-    SCALE,
-    plain,
-    plain_ratio,
-    plain_rounded,
-)
+from mts_stream.domain.exact import FRACTION_SCALE, SCALE
 from mts_stream.domain.leg import Leg
 from mts_stream.domain.messages import ArbitrageClosed, ArbitrageMessage, LegQuote, SpreadWindow
 from mts_stream.domain.opportunities import Opportunity, opportunity_id
-from mts_stream.domain.pricing import Amounts, Costs, PairScale
-from mts_stream.domain.windows import EDGE_DECIMALS, DirectionWindow, Edge
+from mts_stream.domain.pricing import Amounts, PairScale
+from mts_stream.domain.terms import LegMoment, Terms
+from mts_stream.domain.windows import DirectionWindow, Edge
 
 NS_PER_MS = 10**6
-AVERAGE_PRICE_DECIMALS = 12
 SCHEMA_VERSION = 1
 
 
@@ -78,8 +70,8 @@ class Direction:
             reason=reason,
             duration_ns=closing.duration_ns,
             updates=closing.updates,
-            peak_net_usd=closing.peak_net_usd,
-            size_at_peak=closing.size_at_peak,
+            peak_net_usd=closing.peak.texts["net_usd"],
+            size_at_peak=closing.peak.texts["size"],
             survived_ms=closing.survived_ms,
         )
 
@@ -98,48 +90,11 @@ class Direction:
             "direction": self.name,
         }
 
-    def _terms(self, now_ns: int, amounts: Amounts, edge: Edge) -> dict[str, Any]:
-        """The amounts as they stand in a message: exact USD, bps rounded half-even."""
-        scale, costs = self.judge.scale, self.judge.costs(now_ns)
-        fine_scale = scale.money_scale * FRACTION_SCALE * SCALE
-
-        def usd(amount: int) -> str:
-            return plain_ratio(amount, fine_scale)
-
-        return {
-            "legs": [
-                self._quote(now_ns, "buy", self.buy, amounts.buy_notional, amounts.size, costs),
-                self._quote(now_ns, "sell", self.sell, amounts.sell_notional, amounts.size, costs),
-            ],
-            "size": plain_ratio(amounts.size, scale.size_scale),
-            "buy_notional": plain_ratio(amounts.buy_notional, scale.money_scale),
-            "sell_notional": plain_ratio(amounts.sell_notional, scale.money_scale),
-            "gross_usd": usd(amounts.gross),
-            "fees_usd": usd(amounts.fees),
-            "slippage_usd": usd(amounts.slippage),
-            "carry_usd": usd(amounts.carry),
-            "net_entry_usd": usd(amounts.net_entry),
-            "net_round_trip_usd": usd(amounts.net_round_trip),
-            "net_usd": usd(amounts.net),
-            "net_bps": plain_rounded(amounts.net * 10**4, amounts.buy_notional * FRACTION_SCALE * SCALE, EDGE_DECIMALS),
-            "edge_bps": plain(edge.bps, EDGE_DECIMALS),
-        }
-
-    def _quote(self, now_ns: int, side: str, leg: Leg, notional: int, size: int, costs: Costs) -> dict[str, Any]:
-        instrument, book, scale = leg.instrument, leg.book, self.judge.scale
-        touch, fee = (leg.best_ask, costs.buy_fee) if side == "buy" else (leg.best_bid, costs.sell_fee)
-        return asdict(
-            LegQuote(
-                instrument.venue, instrument.market, instrument.symbol, side,
-                plain_ratio(touch, scale.price_scale),
-                plain_rounded(notional, size * scale.price_scale, AVERAGE_PRICE_DECIMALS),
-                plain(fee, BPS_DECIMALS),
-                leg.funding.rate_plain if leg.is_perp else None,
-                leg.next_funding_ns(now_ns),
-                (now_ns - book.applied_ns) // NS_PER_MS,
-                book.sequence, book.applied_id, book.gen,
-            )
-        )  # fmt: skip
+    def _terms(self, now_ns: int, amounts: Amounts, edge: Edge) -> Terms:
+        costs = self.judge.costs(now_ns)
+        buy = _moment(now_ns, "buy", self.buy, self.buy.best_ask, amounts.buy_notional, costs.buy_fee)
+        sell = _moment(now_ns, "sell", self.sell, self.sell.best_bid, amounts.sell_notional, costs.sell_fee)
+        return Terms((buy, sell), amounts, edge, self.judge.scale)
 
     def snapshot(self) -> dict[str, Any]:
         """As JSON data."""
@@ -152,5 +107,18 @@ class Direction:
         self.opportunity = None if data["opportunity"] is None else Opportunity.restored(data["opportunity"])
 
 
-def _typed(terms: dict[str, Any]) -> dict[str, Any]:
-    return terms | {"legs": [LegQuote(**leg) for leg in terms["legs"]]}
+def _moment(now_ns: int, side: str, leg: Leg, touch: int, notional: int, fee: int) -> LegMoment:
+    book = leg.book
+    return LegMoment(
+        leg.instrument, side, touch, notional, fee,
+        leg.funding.rate_plain if leg.is_perp else None,
+        leg.next_funding_ns(now_ns),
+        (now_ns - book.applied_ns) // NS_PER_MS,
+        book.sequence, book.applied_id, book.gen,
+    )  # fmt: skip
+
+
+def _typed(terms: Terms) -> dict[str, Any]:
+    """The terms as the fields of a message."""
+    texts = terms.texts
+    return texts | {"legs": [LegQuote(**leg) for leg in texts["legs"]]}

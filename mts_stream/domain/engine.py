@@ -8,6 +8,7 @@ lowest offset that any checkpoint lacks (DESIGN section 6).
 """
 
 import json
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from mts_stream.domain.rejection import BadRecordError
 
 CHECKPOINT_VERSION = 1
 CLOCK_KEY = "@"
+CLOCK_TICKS_MAX = 100_000  # hours of status records
 
 
 @dataclass(slots=True)
@@ -56,9 +58,29 @@ class PairState(Progress):
 
 @dataclass(slots=True)
 class ClockState(Progress):
-    """The partition's status clock: the highest received time of its status records, for pairs that come later."""
+    """The partition's status clock, for pairs that come later: the highest received time up to an offset.
 
-    ns: int = 0
+    `ticks` are (offset, ns), both rising; old ones stay until no pair can be read anew from before them, so that
+    a pair whose first record is read again after a restart begins at the same time as it did before.
+    """
+
+    ticks: list[tuple[int, int]] = field(default_factory=list)
+
+    def tick(self, offset: int, ns: int) -> None:
+        """Note a status record."""
+        if not self.ticks or ns > self.ticks[-1][1]:
+            self.ticks.append((offset, ns))
+            if len(self.ticks) > CLOCK_TICKS_MAX:
+                del self.ticks[0]
+
+    def before(self, offset: int) -> int:
+        """The clock as the records before an offset set it."""
+        index = bisect_left(self.ticks, (offset, 0))
+        return self.ticks[index - 1][1] if index else 0
+
+    def forget_before(self, offset: int) -> None:
+        """Drop what only a record before the committed offset could ask for."""
+        del self.ticks[: max(0, bisect_left(self.ticks, (offset, 0)) - 1)]
 
 
 class PartitionEngine:
@@ -76,7 +98,7 @@ class PartitionEngine:
         name = event.origin.pair
         state = self.pairs.get(name)
         if state is None:
-            state = self._new_pair(event)
+            state = self._new_pair(event, offset)
         if offset <= state.offset:
             return Handled(skipped=True)
         handled = Handled()
@@ -85,17 +107,17 @@ class PartitionEngine:
         self.pairs[name] = state
         return handled
 
-    def _new_pair(self, event: MarketEvent) -> PairState:
+    def _new_pair(self, event: MarketEvent, offset: int) -> PairState:
         origin = event.origin
         if not isinstance(event, RegistryUpdate):
             raise BadRecordError("unknown_instrument", f"{origin.message_id}: the registry holds no {origin.pair!r}")
-        return PairState(engine=PairEngine(origin.pair, self.settings, self.clock.ns))
+        return PairState(engine=PairEngine(origin.pair, self.settings, self.clock.before(offset)))
 
     def _on_status(self, status: ConnectionStatus, offset: int) -> Handled:
         handled = Handled(skipped=True)
         if self.clock.take(offset):
             handled.skipped = False
-            self.clock.ns = max(self.clock.ns, status.origin.received_ns)
+            self.clock.tick(offset, status.origin.received_ns)
         for state in self.pairs.values():
             if state.take(offset):
                 handled.skipped = False
@@ -110,7 +132,7 @@ class PartitionEngine:
     def snapshot(self, key: str) -> bytes:
         """The checkpoint of a pair, or of the clock under CLOCK_KEY, with the offset that it includes."""
         if key == CLOCK_KEY:
-            data: dict[str, Any] = {"offset": self.clock.offset, "ns": self.clock.ns}
+            data: dict[str, Any] = {"offset": self.clock.offset, "ticks": self.clock.ticks}
         else:
             state = self.pairs[key]
             data = {"offset": state.offset, "pair": state.engine.snapshot()}
@@ -123,7 +145,8 @@ class PartitionEngine:
             if data["v"] != CHECKPOINT_VERSION:
                 raise ValueError(f"checkpoint of {key}: version {data['v']}, this worker knows {CHECKPOINT_VERSION}")
             if key == CLOCK_KEY:
-                self.clock = ClockState(data["offset"], ns=data["ns"])
+                ticks = [(offset, ns) for offset, ns in data["ticks"]]
+                self.clock = ClockState(data["offset"], ticks=ticks)
             else:
                 engine = PairEngine(key, self.settings, 0)
                 engine.restore(data["pair"])

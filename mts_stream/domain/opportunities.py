@@ -5,6 +5,8 @@ from fractions import Fraction
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+from mts_stream.domain.terms import Terms
+
 SURVIVAL_MS = (10, 50, 100, 250, 1000)
 UPDATE_AFTER_NS = 10**9
 UPDATE_SHARE = 10  # a tenth of the net last sent
@@ -17,11 +19,10 @@ class Closing:
 
     opportunity_id: str
     event: int
-    terms: dict[str, Any]  # the last open evaluation's amounts and legs, as they stand in a message
+    terms: Terms  # of the last open evaluation
     duration_ns: int
     updates: int
-    peak_net_usd: str
-    size_at_peak: str
+    peak: Terms
 
     @property
     def survived_ms(self) -> list[int]:
@@ -37,21 +38,21 @@ def opportunity_id(pair: str, direction: str, message_id: str) -> str:
 class Opportunity:
     """An open opportunity: what was sent last, its peak over every evaluation, and its last terms."""
 
-    __slots__ = ("event", "id", "opened_ns", "peak_net", "peak_net_usd", "sent_net", "sent_ns", "size_at_peak", "terms")
+    __slots__ = ("event", "id", "opened_ns", "peak", "peak_net", "sent_net", "sent_ns", "terms")
 
-    def __init__(self, opportunity: str, now_ns: int, net: Fraction, terms: dict[str, Any]) -> None:
+    def __init__(self, opportunity: str, now_ns: int, net: Fraction, terms: Terms) -> None:
         self.id = opportunity
         self.event = 0
         self.opened_ns = self.sent_ns = now_ns
         self.sent_net = net
-        self.terms = terms
-        self._peak(net)
+        self.terms = self.peak = terms
+        self.peak_net = net
 
-    def on_signal(self, now_ns: int, net: Fraction, terms: dict[str, Any]) -> bool:
+    def on_signal(self, now_ns: int, net: Fraction, terms: Terms) -> bool:
         """A later evaluation that is a signal again; says whether it is to be sent as an update."""
         self.terms = terms
         if net > self.peak_net:
-            self._peak(net)
+            self.peak, self.peak_net = terms, net
         moved = abs(net - self.sent_net) * UPDATE_SHARE >= abs(self.sent_net)
         if not moved and now_ns - self.sent_ns < UPDATE_AFTER_NS:
             return False
@@ -62,23 +63,25 @@ class Opportunity:
     def on_end(self, now_ns: int) -> Closing:
         """The first evaluation that is no signal."""
         duration_ns = now_ns - self.opened_ns
-        return Closing(
-            self.id, self.event + 1, self.terms, duration_ns, self.event, self.peak_net_usd, self.size_at_peak
-        )
-
-    def _peak(self, net: Fraction) -> None:
-        self.peak_net, self.peak_net_usd, self.size_at_peak = net, self.terms["net_usd"], self.terms["size"]
+        return Closing(self.id, self.event + 1, self.terms, duration_ns, self.event, self.peak)
 
     def snapshot(self) -> dict[str, Any]:
         """As JSON data."""
-        data = {name: getattr(self, name) for name in self.__slots__}
-        return data | {"peak_net": str(self.peak_net), "sent_net": str(self.sent_net)}
+        return {
+            "id": self.id,
+            "event": self.event,
+            "opened_ns": self.opened_ns,
+            "sent_ns": self.sent_ns,
+            "sent_net": str(self.sent_net),
+            "peak_net": str(self.peak_net),
+            "peak": self.peak.texts,
+            "terms": self.terms.texts,
+        }
 
     @classmethod
     def restored(cls, data: dict[str, Any]) -> "Opportunity":
         """The opportunity of a snapshot."""
-        opportunity = cls.__new__(cls)
-        for name in cls.__slots__:
-            setattr(opportunity, name, data[name])
-        opportunity.peak_net, opportunity.sent_net = Fraction(data["peak_net"]), Fraction(data["sent_net"])
+        opportunity = cls(data["id"], data["opened_ns"], Fraction(data["sent_net"]), Terms.restored(data["terms"]))
+        opportunity.event, opportunity.sent_ns = data["event"], data["sent_ns"]
+        opportunity.peak, opportunity.peak_net = Terms.restored(data["peak"]), Fraction(data["peak_net"])
         return opportunity

@@ -1,0 +1,89 @@
+"""What one evaluation found, kept as numbers until somebody asks for its text: most evaluations are never sent."""
+
+from typing import Any, NamedTuple
+
+from mts_stream.domain.exact import BPS_DECIMALS, FRACTION_SCALE, SCALE, plain, plain_ratio, plain_rounded
+from mts_stream.domain.instrument import Instrument
+from mts_stream.domain.pricing import Amounts, PairScale
+from mts_stream.domain.windows import EDGE_DECIMALS, Edge
+
+AVERAGE_PRICE_DECIMALS = 12
+
+
+class LegMoment(NamedTuple):
+    """A leg as it stood at an evaluation: its touch and notional on the pair's scale, its cost, and its book."""
+
+    instrument: Instrument
+    side: str
+    touch: int
+    notional: int
+    fee: int
+    funding_rate: str | None
+    next_funding_ns: int | None
+    book_age_ms: int
+    sequence: int
+    message_id: str
+    generation: int
+
+    def texts(self, size: int, scale: PairScale) -> dict[str, Any]:
+        """The leg as it stands in a message."""
+        instrument = self.instrument
+        return {
+            "venue": instrument.venue,
+            "market": instrument.market,
+            "symbol": instrument.symbol,
+            "side": self.side,
+            "price": plain_ratio(self.touch, scale.price_scale),
+            "average_price": plain_rounded(self.notional, size * scale.price_scale, AVERAGE_PRICE_DECIMALS),
+            "fee_bps": plain(self.fee, BPS_DECIMALS),
+            "funding_rate": self.funding_rate,
+            "next_funding_ns": self.next_funding_ns,
+            "book_age_ms": self.book_age_ms,
+            "sequence": self.sequence,
+            "message_id": self.message_id,
+            "generation": self.generation,
+        }
+
+
+class Terms:
+    """The terms of an evaluation that was a signal: amounts exact, bps rounded half-even."""
+
+    __slots__ = ("_amounts", "_edge", "_legs", "_scale", "_texts")
+
+    def __init__(self, legs: tuple[LegMoment, LegMoment], amounts: Amounts, edge: Edge, scale: PairScale) -> None:
+        self._legs, self._amounts, self._edge, self._scale = legs, amounts, edge, scale
+        self._texts: dict[str, Any] | None = None
+
+    @classmethod
+    def restored(cls, texts: dict[str, Any]) -> "Terms":
+        """Terms of a snapshot: their texts are all that anybody can still ask for."""
+        terms = cls.__new__(cls)
+        terms._texts = texts
+        return terms
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """The fields of a message that an evaluation decides, legs included."""
+        if self._texts is None:
+            self._texts = self._written()
+        return self._texts
+
+    def _written(self) -> dict[str, Any]:
+        amounts, scale = self._amounts, self._scale
+        usd_scale = scale.money_scale * FRACTION_SCALE * SCALE
+        bought = amounts.buy_notional
+        return {
+            "legs": [leg.texts(amounts.size, scale) for leg in self._legs],
+            "size": plain_ratio(amounts.size, scale.size_scale),
+            "buy_notional": plain_ratio(bought, scale.money_scale),
+            "sell_notional": plain_ratio(amounts.sell_notional, scale.money_scale),
+            "gross_usd": plain_ratio(amounts.gross, usd_scale),
+            "fees_usd": plain_ratio(amounts.fees, usd_scale),
+            "slippage_usd": plain_ratio(amounts.slippage, usd_scale),
+            "carry_usd": plain_ratio(amounts.carry, usd_scale),
+            "net_entry_usd": plain_ratio(amounts.net_entry, usd_scale),
+            "net_round_trip_usd": plain_ratio(amounts.net_round_trip, usd_scale),
+            "net_usd": plain_ratio(amounts.net, usd_scale),
+            "net_bps": plain_rounded(amounts.net * 10**4, bought * FRACTION_SCALE * SCALE, EDGE_DECIMALS),
+            "edge_bps": plain(self._edge.bps, EDGE_DECIMALS),
+        }
