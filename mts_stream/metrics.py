@@ -21,6 +21,8 @@ DEAD_LETTERS = _counter("mts_dead_letters_total", "Records sent to the dead lett
 RESULTS = _counter("mts_results_total", "Results sent", "topic")
 OUTCOMES = _counter("mts_outcomes_total", "Evaluations by outcome", "outcome")
 CHECKPOINTS = _counter("mts_checkpoints_total", "Pair checkpoints confirmed in the changelog")
+CHECKPOINTS_IGNORED = _counter("mts_checkpoints_ignored_total", "Checkpoints of an unknown version, or broken")
+UNCONFIRMED = _gauge("mts_unconfirmed_results", "Results handed to Kafka and not confirmed yet")
 EVENT_LAG = _gauge("mts_event_lag_seconds", "Wall clock minus the newest event time handled")
 PAIRS = _gauge("mts_pairs", "Pairs whose engines this worker holds")
 OPEN_OPPORTUNITIES = _gauge("mts_open_opportunities", "Opportunities open now")
@@ -34,6 +36,9 @@ INSERTS = Histogram(
     "mts_insert_seconds", "Time of one confirmed insert", ("table",), registry=REGISTRY, buckets=LATENCY_BUCKETS
 )
 INSERT_RETRIES = _counter("mts_insert_retries_total", "Inserts tried again", "table")
+STORE_UP = _gauge("mts_store_up", "1 while ClickHouse confirms inserts")
+ROWS_HELD = _gauge("mts_rows_held", "Messages read and not stored yet", "topic")
+SINK_LAG = _gauge("mts_sink_lag_records", "Records of a topic that are not stored yet", "topic")
 
 # Producers
 FRAMES = _counter("mts_frames_total", "Frames received from an exchange", "venue", "market", "channel")

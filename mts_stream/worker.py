@@ -11,7 +11,8 @@ import os
 import ssl
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,6 +61,15 @@ class WorkerApp(faust.App):  # type: ignore[misc]
         log.critical("worker crashed", error=repr(error), exc_info=error)
         end_process_later(END_AFTER_CRASH_S)
         await self.crash(error)
+
+    @asynccontextmanager
+    async def bugs_end_it(self) -> AsyncIterator[None]:
+        """What is raised inside ends the worker, from wherever Faust would have gone on."""
+        try:
+            yield
+        except Exception as error:
+            await self.crash_worker(error)
+            raise
 
     async def _watch_recovery(self) -> None:
         watch = RecoveryWatch(self)

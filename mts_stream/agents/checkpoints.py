@@ -1,0 +1,175 @@
+"""Checkpoints: results confirmed, then snapshots confirmed in the changelog, then the low-water offset committed.
+
+Each step waits for the one before: a checkpoint that were durable before its results would lose them, since the
+replay after a crash skips what a checkpoint holds. Keys: the pair, and `@<partition>` for its status clock.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+from faust.types import TP
+
+from mts_stream import metrics, transport
+from mts_stream.agents.outbox import Outbox
+from mts_stream.agents.partitions import CLOCK, Partition, Partitions
+from mts_stream.logs import get_logger
+from mts_stream.wire import topics
+
+VERSION = 1
+IDLE_S = 1.5  # status records come every second: a longer silence means that the producers are gone
+WRITES_MAX = 64  # in flight at once; Faust's conductor stops at 100
+YIELD_S = 0.02
+
+log = get_logger("mts_stream.checkpoints")
+
+
+class Checkpoint(msgspec.Struct):
+    """The value in the changelog: the raw offset that the snapshot includes, and the snapshot as JSON."""
+
+    v: int
+    offset: int
+    snapshot: msgspec.Raw
+
+
+class Taken(NamedTuple):
+    """One snapshot on its way to the changelog."""
+
+    partition: Partition
+    key: str
+    value: bytes
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Checkpoint)
+
+
+def table_key(partition: int, key: str) -> bytes:
+    """The key in the table: a pair's own name; the clock's carries its partition."""
+    return f"{CLOCK}{partition}".encode() if key == CLOCK else key.encode()
+
+
+def engine_key(key: bytes) -> str:
+    """The engine's name of a key in the table."""
+    return CLOCK if key.startswith(CLOCK.encode()) else key.decode()
+
+
+class SavedCheckpoints:
+    """What the changelog holds, by partition and key: the checkpoint with the highest offset, whatever the order.
+
+    A stopped and continued worker can write an old one after its successor's newer one.
+    """
+
+    def __init__(self) -> None:
+        self._saved: dict[int, dict[bytes, Checkpoint]] = {}
+
+    async def on_changelog_event(self, event: Any) -> None:
+        """Faust calls this for each record of the changelog while it recovers; what cannot be read is left out."""
+        message = event.message
+        checkpoint = self._decode(message)
+        if checkpoint is None:
+            return
+        keys = self._saved.setdefault(message.partition, {})
+        old = keys.get(message.key)
+        if old is None or checkpoint.offset >= old.offset:
+            keys[message.key] = checkpoint
+
+    def _decode(self, message: Any) -> Checkpoint | None:
+        if message.value is None:
+            return None
+        try:
+            checkpoint = _decoder.decode(message.value)
+        except msgspec.DecodeError as error:
+            ignore_checkpoint(message.partition, message.key, f"broken: {error}")
+            return None
+        if checkpoint.v != VERSION:
+            ignore_checkpoint(message.partition, message.key, f"unknown version {checkpoint.v}")
+            return None
+        return checkpoint
+
+    def take(self, partition: int) -> dict[bytes, Checkpoint]:
+        """The checkpoints of a partition, which are then forgotten here."""
+        return self._saved.pop(partition, {})
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """Drop those of partitions whose engines stand."""
+        for partition in partitions:
+            self._saved.pop(partition, None)
+
+
+def ignore_checkpoint(partition: int, key: bytes, reason: str) -> None:
+    """Name a checkpoint that cannot be used, and count it; its pair is rebuilt from the log."""
+    metrics.CHECKPOINTS_IGNORED.inc()
+    log.error("checkpoint ignored", partition=partition, key=key.decode(errors="replace"), reason=reason)
+
+
+async def restore(partition: Partition, saved: dict[bytes, Checkpoint]) -> None:
+    """Give an engine its checkpoints, the clock's first; yields to the event loop in between."""
+    started = time.monotonic()
+    for key in sorted(saved, key=lambda k: (engine_key(k) != CLOCK, k)):
+        try:
+            partition.engine.restore(engine_key(key), bytes(saved[key].snapshot))
+        except ValueError as error:
+            ignore_checkpoint(partition.number, key, str(error))
+        if time.monotonic() - started > YIELD_S:
+            await asyncio.sleep(0)
+            started = time.monotonic()
+
+
+class Checkpointer:
+    """The only one that writes the table and commits the raw topic."""
+
+    def __init__(self, app: Any, table: Any, partitions: Partitions, outbox: Outbox, interval_s: float) -> None:
+        self._app = app
+        self._table = table
+        self._partitions = partitions
+        self._outbox = outbox
+        self._interval_s = interval_s
+        self._writing = asyncio.Lock()
+
+    async def run(self, *, everything: bool = False) -> None:
+        """One round: what is due, or everything, made durable; then the low-water offsets committed."""
+        async with self._writing:
+            async with self._partitions.working:
+                ends = {p.number: p.position for p in self._partitions if p.position is not None}
+                taken = await self._take(everything)
+            await self._outbox.confirmed()
+            await self._write(taken)
+            for one in taken:
+                one.partition.held.pop(one.key, None)
+            await self._commit(ends)
+
+    async def _take(self, everything: bool) -> list[Taken]:
+        now = time.monotonic()
+        taken, yielded_at = [], now
+        for partition in self._partitions:
+            idle = now - partition.handled_at > IDLE_S
+            for key in partition.due_keys(now, self._interval_s, everything=everything or idle):
+                offset, data = partition.take(key)
+                taken.append(Taken(partition, key, _encoder.encode(Checkpoint(VERSION, offset, msgspec.Raw(data)))))
+                if time.monotonic() - yielded_at > YIELD_S:
+                    await asyncio.sleep(0)
+                    yielded_at = time.monotonic()
+        return taken
+
+    async def _write(self, taken: list[Taken]) -> None:
+        for start in range(0, len(taken), WRITES_MAX):
+            part = taken[start : start + WRITES_MAX]
+            writes = [
+                self._table.send_changelog(t.partition.number, table_key(t.partition.number, t.key), t.value)
+                for t in part
+            ]
+            await asyncio.gather(*writes)  # acks=all from the broker, not merely queued
+            metrics.CHECKPOINTS.inc(len(part))
+
+    async def _commit(self, ends: dict[int, int]) -> None:
+        low = {TP(topics.RAW, p.number): p.low_water(ends[p.number]) for p in self._partitions if p.number in ends}
+        if not low or not await transport.commit(self._app, low):
+            return
+        for tp, offset in low.items():
+            metrics.COMMITTED_OFFSET.labels(tp.partition).set(offset)
+            partition = self._partitions.get(tp.partition)
+            if partition is not None:
+                partition.engine.clock.forget_before(offset)

@@ -1,0 +1,127 @@
+"""The market agent: read a batch of the raw log, one engine call per record, send what it led to."""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+from faust.types import TP
+
+from mts_stream import metrics, transport
+from mts_stream.agents.checkpoints import SavedCheckpoints, restore
+from mts_stream.agents.outbox import Outbox, Outgoing
+from mts_stream.agents.partitions import Partition, Partitions
+from mts_stream.domain.messages import Message, SpreadWindow
+from mts_stream.errors import BadRecordError
+from mts_stream.logs import get_logger
+from mts_stream.transport import BatchRecord
+from mts_stream.wire import topics
+from mts_stream.wire.codec import dead_letter, decode_record, encode_message, headers_of, key_of, topic_of
+
+YIELD_S = 0.02  # heartbeats, checkpoints and the web server get their turn within a batch
+SEND_AT_ONCE = 200
+
+log = get_logger("mts_stream.market")
+
+
+class Market:
+    """Handles batches of the raw log with one engine per partition."""
+
+    def __init__(self, app: Any, partitions: Partitions, saved: SavedCheckpoints, outbox: Outbox) -> None:
+        self._app = app
+        self._partitions = partitions
+        self._saved = saved
+        self._outbox = outbox
+
+    async def on_batch(self, tp: TP, records: list[BatchRecord]) -> None:
+        """Handle the records in order; returns when everything they led to has been handed to the outbox."""
+        async with self._partitions.working:
+            if self._partitions.closed:
+                return
+            partition = self._partitions.get(tp.partition) or await self._open(tp.partition)
+            self._check_contiguous(tp, partition, records[0][0])
+            await _Batch(partition, self._outbox).run(records)
+            partition.position = max(partition.position or 0, records[-1][0] + 1)
+            partition.handled_at = time.monotonic()
+        self._app.health.handled(tp, partition.position)
+
+    async def _open(self, number: int) -> Partition:
+        saved = self._saved.take(number)
+        partition = self._partitions.open(number)
+        await restore(partition, saved)
+        log.info("partition opened", partition=number, checkpoints=len(saved))
+        return partition
+
+    def _check_contiguous(self, tp: TP, partition: Partition, offset: int) -> None:
+        """Records that are missing here would be missing in the books: a bug, unless the log itself has the hole."""
+        begin = transport.first_offset(self._app, tp)
+        expected = begin if partition.position is None else partition.position
+        if expected is not None and offset > expected and offset != begin:
+            raise AssertionError(f"{tp.topic}-{tp.partition}: records {expected} to {offset - 1} are missing")
+
+
+class _Batch:
+    """One pass over a batch; counts what became of its records."""
+
+    def __init__(self, partition: Partition, outbox: Outbox) -> None:
+        self._partition = partition
+        self._outbox = outbox
+        self._out: list[Outgoing] = []
+        self._handled: Counter[str] = Counter()
+        self._results: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._newest_ns = 0
+
+    async def run(self, records: list[BatchRecord]) -> None:
+        yielded_at = time.monotonic()
+        for offset, _, value, _ in records:
+            self._on_record(offset, value)
+            if len(self._out) >= SEND_AT_ONCE or time.monotonic() - yielded_at > YIELD_S:
+                await self._send()
+                await asyncio.sleep(0)
+                yielded_at = time.monotonic()
+        await self._send()
+        self._count()
+
+    def _on_record(self, offset: int, value: bytes | None) -> None:
+        try:
+            event = decode_record(value)
+            self._newest_ns = max(self._newest_ns, event.origin.received_ns)
+            handled = self._partition.engine.on_event(event, offset)
+        except BadRecordError as error:
+            self._dead(error, offset, value)
+            return
+        self._handled["skipped" if handled.skipped else "evaluated" if handled.evaluated else "not_evaluated"] += 1
+        for message in handled.messages:
+            self._result(message)
+
+    def _result(self, message: Message) -> None:
+        topic = topic_of(message)
+        self._results[topic] += 1
+        if isinstance(message, SpreadWindow):
+            self._outcomes.update(message.outcomes)
+        self._out.append(Outgoing(topic, key_of(message), encode_message(message, time.time_ns()), headers_of(message)))
+
+    def _dead(self, error: BadRecordError, offset: int, value: bytes | None) -> None:
+        self._handled["dead"] += 1
+        metrics.DEAD_LETTERS.labels("worker", error.reason).inc()
+        letter = dead_letter(
+            origin="worker", reason=error.reason, detail=error.detail, topic=topics.RAW,
+            partition=self._partition.number, offset=offset, venue=None, stream=None, payload=value,
+        )  # fmt: skip
+        self._out.append(Outgoing(topics.DEAD_LETTERS, None, letter, []))
+
+    async def _send(self) -> None:
+        out, self._out = self._out, []
+        await self._outbox.send(self._partition.number, out)
+
+    def _count(self) -> None:
+        for handled, count in self._handled.items():
+            metrics.RECORDS.labels(handled).inc(count)
+        for topic, count in self._results.items():
+            metrics.RESULTS.labels(topic).inc(count)
+        for outcome, count in self._outcomes.items():
+            metrics.OUTCOMES.labels(outcome).inc(count)
+        metrics.UNCONFIRMED.set(len(self._outbox))
+        if self._newest_ns:
+            metrics.EVENT_LAG.set(time.time() - self._newest_ns / 1e9)

@@ -1,0 +1,94 @@
+"""The worker: raw log in, engine per partition, results out, checkpoints in the table `pairs`.
+
+faust -A mts_stream.app worker -l info
+"""
+
+from typing import Any
+
+from mode import CrashingSupervisor
+
+from mts_stream import metrics, transport
+from mts_stream.agents.checkpoints import Checkpointer, SavedCheckpoints
+from mts_stream.agents.market import Market
+from mts_stream.agents.outbox import Outbox
+from mts_stream.agents.partitions import EngineFactory, Partitions
+from mts_stream.domain.engine import PartitionEngine
+from mts_stream.settings import Settings
+from mts_stream.wire import topics
+from mts_stream.worker import WorkerApp, create_worker, settings_or_exit
+
+CHECKPOINT_TICK_S = 0.25
+GAUGES_TICK_S = 1.0
+
+
+def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> WorkerApp:
+    """The dataflow, top to bottom; needs no Kafka yet."""
+    app = create_worker(
+        settings, group=topics.WORKER_GROUP, batched={topics.RAW}, web_port=settings.worker_web_port,
+        data_dir=settings.worker_data_dir, process="worker",
+    )  # fmt: skip
+    raw = transport.batch_topic(app, topics.RAW, settings.partitions)
+    saved = SavedCheckpoints()
+    table = app.Table(
+        topics.PAIRS_TABLE, key_type=bytes, value_type=bytes, partitions=settings.partitions,
+        on_changelog_event=saved.on_changelog_event,
+    )  # fmt: skip
+    partitions = Partitions(new_engine or _engine(settings))
+    outbox = Outbox(app, settings.results_unsent_max)
+    market = Market(app, partitions, saved, outbox)
+    checkpointer = Checkpointer(app, table, partitions, outbox, settings.checkpoint_interval_s)
+
+    @app.agent(raw, name="market", concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
+    async def handle_market_data(batches: Any) -> None:
+        async for records in batches:
+            message = batches.current_event.message
+            if transport.is_current(app, message):  # else it waited through a rebalance, and is read again
+                async with app.bugs_end_it():
+                    await market.on_batch(message.tp, records)
+
+    @app.timer(CHECKPOINT_TICK_S, name="checkpoints")  # type: ignore[untyped-decorator]
+    async def write_checkpoints() -> None:
+        if not app.rebalancing and not app.in_recovery:
+            async with app.bugs_end_it():
+                await checkpointer.run()
+
+    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+    async def leave_partitions(*_: Any, **__: Any) -> None:
+        """Before the group goes on: nothing of ours may come after the next owner has read the changelog."""
+        async with app.bugs_end_it():
+            await checkpointer.run(everything=True)
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def take_partitions(_: Any, assigned: Any, **__: Any) -> None:
+        partitions.keep_only(tp.partition for tp in assigned if tp.topic == topics.RAW)
+
+    @app.on_rebalance_complete.connect  # type: ignore[untyped-decorator]
+    async def forget_own_checkpoints(*_: Any, **__: Any) -> None:
+        saved.forget(partition.number for partition in partitions)
+
+    @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
+    async def leave(*_: Any, **__: Any) -> None:
+        """A restart goes on where this worker stopped; after a crash nothing more is committed."""
+        if not app.crashed:
+            partitions.closed = True
+            await checkpointer.run(everything=True)
+
+    @app.timer(GAUGES_TICK_S, name="gauges")  # type: ignore[untyped-decorator]
+    async def show_gauges() -> None:
+        metrics.PAIRS.set(sum(len(partition.engine.pairs) for partition in partitions))
+        metrics.OPEN_OPPORTUNITIES.set(sum(partition.engine.open_opportunities for partition in partitions))
+
+    return app
+
+
+def _engine(settings: Settings) -> EngineFactory:
+    economics = settings.economics()
+    return lambda: PartitionEngine(economics)
+
+
+def __getattr__(name: str) -> Any:
+    """`app` is made when it is asked for: importing this module reads no settings."""
+    if name == "app":
+        globals()["app"] = create_app(settings_or_exit())
+        return globals()["app"]
+    raise AttributeError(name)
