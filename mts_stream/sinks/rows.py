@@ -1,0 +1,211 @@
+"""Result messages to rows of the tables: which message feeds which table, column by column.
+
+| topic | primary table: one row per message | besides |
+|---|---|---|
+| `mts.signals` | `signals` | `opportunity_events` and `opportunities` for `arbitrage.*` |
+| `mts.spreads` | `spreads_1s` | `rejections_1s`: one row per outcome |
+| `mts.funding` | `funding_rates` | |
+| `mts.quality` | `feed_quality` | |
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any, NamedTuple
+
+from mts_stream.errors import BadRecordError
+from mts_stream.sinks.batching import Delivery
+from mts_stream.wire import topics
+from mts_stream.wire.results import BookQuality, parse_funding, parse_quality, parse_spread
+from mts_stream.wire.signals import AnyArbitrage, ArbitrageClosed, ArbitrageOpened, BuyLeg, SellLeg, parse_signal
+
+SOURCE = ("source_partition", "source_offset")
+MONEY_PLACES, FEE_PLACES, BPS_PLACES = 18, 12, 4
+DIGITS_MAX = {MONEY_PLACES: 38, FEE_PLACES: 18, BPS_PLACES: 18}
+
+_EDGES = (
+    "edge_open_bps", "edge_high_bps", "edge_low_bps", "edge_close_bps", "edge_mean_bps",
+    "net_bps_1k", "net_bps_10k", "net_bps_50k",
+)  # fmt: skip
+_LEG = (
+    "venue", "market", "symbol", "price", "average_price", "fee_bps", "funding_rate",
+)  # fmt: skip
+_LEG_BOOK = ("next_funding_time", "book_age_ms", "sequence", "message_id", "generation")
+_MONEY = (
+    "size", "buy_notional", "sell_notional", "gross_usd", "fees_usd", "slippage_usd", "carry_usd",
+    "net_entry_usd", "net_round_trip_usd", "net_usd",
+)  # fmt: skip
+_AMOUNTS = (*_MONEY, "net_bps", "edge_bps")
+_END = ("reason", "duration_ns", "updates", "peak_net_usd", "size_at_peak", "survived_ms", "config_id")
+_QUALITY = ("type", "subject", "pair", "venue", "market", "symbol", "window_start", "window_ms")
+_BOOK = ("state", "records", "applied", "valid_ms", "states", "invalidations")
+_CONNECTION = (
+    "frames", "bytes", "reconnects", "resyncs", "generation", "queued_records", "latency_p50_ms", "latency_p99_ms",
+)  # fmt: skip
+
+
+def _sides(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{side}_{column}" for side in ("buy", "sell") for column in columns)
+
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "signals": (
+        "type", "pair", "direction", "event_time", "id", "schema_version",
+        "emitted_time", "expires_time", "config_id", "message", *SOURCE,
+    ),
+    "opportunity_events": (
+        "pair", "direction", "event_time", "opportunity_id", "event", "type",
+        *_sides(_LEG + _LEG_BOOK), *_AMOUNTS, *_END, *SOURCE,
+    ),
+    "opportunities": (
+        "pair", "direction", "opportunity_id", "event", "state", "opened_time", "event_time",
+        *_sides(_LEG), *_AMOUNTS, *_END, *SOURCE,
+    ),
+    "spreads_1s": ("pair", "direction", "window_start", *_EDGES, "valid_ms", "evaluations", "outcomes", *SOURCE),
+    "rejections_1s": ("pair", "direction", "outcome", "window_start", "evaluations", *SOURCE),
+    "funding_rates": (
+        "pair", "venue", "market", "symbol", "event_time", "message_id",
+        "rate", "next_funding_time", "interval_hours", *SOURCE,
+    ),
+    "feed_quality": (*_QUALITY, *_BOOK, *_CONNECTION, *SOURCE),
+}  # fmt: skip
+
+PRIMARY = {
+    topics.SIGNALS: "signals",
+    topics.SPREADS: "spreads_1s",
+    topics.FUNDING: "funding_rates",
+    topics.QUALITY: "feed_quality",
+}
+
+
+class Row(NamedTuple):
+    """One row of a table, in the order of COLUMNS."""
+
+    table: str
+    values: tuple[Any, ...]
+
+
+def rows_of(topic: str, delivery: Delivery) -> list[Row]:
+    """The rows that a message becomes; raises BadRecordError where it does not fit its model or the columns."""
+    source = (delivery.partition, delivery.offset)
+    return [Row(table, (*values, *source)) for table, values in _ROWS[topic](delivery.value)]
+
+
+Values = tuple[str, tuple[Any, ...]]
+
+
+def _signal_rows(value: bytes | None) -> Iterator[Values]:
+    signal = parse_signal(value)
+    yield "signals", (
+        signal.type, signal.pair, signal.direction, signal.event_time_ns, signal.id, signal.schema_version,
+        signal.emitted_ns, signal.expires_ns, signal.config_id, value,
+    )  # fmt: skip
+    if isinstance(signal, AnyArbitrage):
+        yield from _opportunity_rows(signal)
+
+
+def _opportunity_rows(signal: AnyArbitrage) -> Iterator[Values]:
+    legs = [_leg(leg) for leg in signal.legs]
+    books = [_leg_book(leg) for leg in signal.legs]
+    rest = (*(_money(getattr(signal, name)) for name in _MONEY), _bps(signal.net_bps), _bps(signal.edge_bps))
+    end = (*_end(signal), signal.config_id)
+    yield "opportunity_events", (
+        signal.pair, signal.direction, signal.event_time_ns, signal.opportunity_id, signal.event, signal.type,
+        *legs[0], *books[0], *legs[1], *books[1], *rest, *end,
+    )  # fmt: skip
+    state = "closed" if isinstance(signal, ArbitrageClosed) else "open"
+    yield "opportunities", (
+        signal.pair, signal.direction, signal.opportunity_id, signal.event, state, _opened_ns(signal),
+        signal.event_time_ns, *legs[0], *legs[1], *rest, *end,
+    )  # fmt: skip
+
+
+def _leg(leg: BuyLeg | SellLeg) -> tuple[Any, ...]:
+    return (
+        leg.venue, leg.market, leg.symbol, _money(leg.price), _money(leg.average_price),
+        _decimal(leg.fee_bps, FEE_PLACES), _money(leg.funding_rate),
+    )  # fmt: skip
+
+
+def _leg_book(leg: BuyLeg | SellLeg) -> tuple[Any, ...]:
+    return leg.next_funding_ns, leg.book_age_ms, leg.sequence, leg.message_id, leg.generation
+
+
+def _end(signal: AnyArbitrage) -> tuple[Any, ...]:
+    if not isinstance(signal, ArbitrageClosed):
+        return None, None, None, None, None, []
+    return (
+        signal.reason, signal.duration_ns, signal.updates,
+        _money(signal.peak_net_usd), _money(signal.size_at_peak), list(signal.survived_ms),
+    )  # fmt: skip
+
+
+def _opened_ns(signal: AnyArbitrage) -> int | None:
+    if isinstance(signal, ArbitrageOpened):
+        return signal.event_time_ns
+    return signal.event_time_ns - signal.duration_ns if isinstance(signal, ArbitrageClosed) else None
+
+
+def _spread_rows(value: bytes | None) -> Iterator[Values]:
+    row = parse_spread(value)
+    key = (row.pair, row.direction)
+    edges = (_bps(getattr(row, name)) for name in _EDGES)
+    yield "spreads_1s", (*key, row.window_start_ns, *edges, row.valid_ms, row.evaluations, row.outcomes)
+    for outcome, count in row.outcomes.items():
+        yield "rejections_1s", (*key, outcome, row.window_start_ns, count)
+
+
+def _funding_rows(value: bytes | None) -> Iterator[Values]:
+    change = parse_funding(value)
+    yield "funding_rates", (
+        change.pair, change.venue, change.market, change.symbol, change.event_time_ns, change.message_id,
+        _money(change.rate), change.next_funding_ns, change.interval_hours,
+    )  # fmt: skip
+
+
+def _quality_rows(value: bytes | None) -> Iterator[Values]:
+    report = parse_quality(value)
+    subject = (
+        report.type, report.subject, report.pair, report.venue, report.market, report.symbol,
+        report.window_start_ns, report.window_ms,
+    )  # fmt: skip
+    if isinstance(report, BookQuality):
+        book = (report.state, report.records, report.applied, report.valid_ms, report.states, report.invalidations)
+        yield "feed_quality", (*subject, *book, *[None] * len(_CONNECTION))
+        return
+    connection = (
+        report.frames, report.bytes, report.reconnects, report.resyncs, report.gen, report.queued_records,
+        _bps(report.latency_p50_ms), _bps(report.latency_p99_ms),
+    )  # fmt: skip
+    yield "feed_quality", (*subject, None, None, None, None, {}, {}, *connection)
+
+
+def _money(text: str | None) -> Decimal | None:
+    return _decimal(text, MONEY_PLACES)
+
+
+def _bps(text: str | None) -> Decimal | None:
+    return _decimal(text, BPS_PLACES)
+
+
+_ONE = {places: Decimal(1).scaleb(-places) for places in DIGITS_MAX}
+_EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
+
+
+def _decimal(text: str | None, places: int) -> Decimal | None:
+    """The number rounded half-even to a column's places; BadRecordError `out_of_range` where it has no room."""
+    if text is None:
+        return None
+    if len(text) > _EXACT.prec:
+        raise BadRecordError("out_of_range", f"a number of {len(text)} characters")
+    number = Decimal(text).quantize(_ONE[places], context=_EXACT)
+    if len(number.as_tuple().digits) > DIGITS_MAX[places]:
+        raise BadRecordError("out_of_range", f"{text} has no room in {DIGITS_MAX[places]} digits, {places} of decimals")
+    return number
+
+
+_ROWS: dict[str, Callable[[bytes | None], Iterable[Values]]] = {
+    topics.SIGNALS: _signal_rows,
+    topics.SPREADS: _spread_rows,
+    topics.FUNDING: _funding_rows,
+    topics.QUALITY: _quality_rows,
+}
