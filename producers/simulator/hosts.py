@@ -8,7 +8,7 @@ from aiohttp import web
 from mts_stream.errors import LocalPartError
 
 HOST = "127.0.0.1"
-SHUTDOWN_TIMEOUT_S = 1.0
+SHUTDOWN_TIMEOUT_S = 0.5
 
 
 class Host:
@@ -25,7 +25,7 @@ class Host:
     async def start(self, port: int) -> None:
         """Listen on this port, 0 for any free one; LocalPartError if it is taken."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, port, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        site = web.TCPSite(self._runner, HOST, port)
         try:
             await site.start()
         except OSError as error:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 
 from aiohttp import ClientConnectionResetError, WSCloseCode, WSMsgType, web
 
-CLOSE_TIMEOUT_S = 1.0
+CLOSE_TIMEOUT_S = 0.5
 
 TextHandler = Callable[[str], None]
 KeepAlive = Callable[["Session"], Coroutine[None, None, None]]

@@ -86,6 +86,7 @@ class Simulator:
         if self._driver is not None:
             self._driver.cancel()
             await asyncio.wait({self._driver})
+        # A client that has gone already cannot be told; its own handler ends the session.
         await asyncio.gather(*(session.close() for session in self._sessions()), return_exceptions=True)
         await stop_all(list(self._hosts.values()))
         if self._truth is not None:
