@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mts_stream.domain.economics import EconomicSettings, Route
 from mts_stream.domain.fees import Fee, FeeSchedule
+from mts_stream.domain.instrument import MARKETS, VENUES
 from mts_stream.errors import SettingsError
 
 DECIMALS_MAX = 12
@@ -223,6 +224,8 @@ def load_fees(path: Path | None) -> FeeSchedule:
         return FeeSchedule.public()
     try:
         tables = tomllib.loads(path.read_text()).get("fee", [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise ValueError("`fee` must be tables, each under its own [[fee]]")
         return FeeSchedule([_fee(index, table) for index, table in enumerate(tables)])
     except (OSError, ValueError) as error:
         raise SettingsError(f"FEES_FILE {path}: {error}") from error
@@ -236,14 +239,31 @@ def _fee(index: int, table: dict[str, Any]) -> Fee:
     missing = {"venue", "market", "taker_bps", "valid_from"} - set(table)
     if missing:
         raise ValueError(f"{where} lacks {sorted(missing)[0]!r}")
-    day = table["valid_from"]
-    if not isinstance(day, date):
-        day = date.fromisoformat(str(day))
-    taker_bps = _plain(Decimal(str(table["taker_bps"])))
-    if not 0 <= taker_bps < 10_000:
-        raise ValueError(f"{where} has taker_bps {taker_bps}, which is not between 0 and 10000")
-    group = table.get("fee_group", "default")
-    return Fee(str(table["venue"]), str(table["market"]), str(group), taker_bps, date(day.year, day.month, day.day))
+    if table["venue"] not in VENUES or table["market"] not in MARKETS:
+        raise ValueError(f"{where} has unknown venue or market {table['venue']!r}, {table['market']!r}")
+    group = str(table.get("fee_group", "default"))
+    return Fee(
+        table["venue"], table["market"], group,
+        _taker_bps(where, table["taker_bps"]), _day(where, table["valid_from"]),
+    )  # fmt: skip
+
+
+def _taker_bps(where: str, value: Any) -> Decimal:
+    try:
+        taker_bps = _plain(Decimal(str(value)))
+    except (ArithmeticError, ValueError):
+        taker_bps = None
+    if taker_bps is None or not 0 <= taker_bps < 10_000:
+        raise ValueError(f"{where} has taker_bps {value!r}, which is no number from 0 to below 10000")
+    return taker_bps
+
+
+def _day(where: str, value: Any) -> date:
+    try:
+        day = value if isinstance(value, date) else date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"{where} has valid_from {value!r}, which is no date") from None
+    return date(day.year, day.month, day.day)
 
 
 def load_settings(**overrides: Any) -> Settings:
