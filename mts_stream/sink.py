@@ -3,7 +3,7 @@
     faust -A mts_stream.sink worker -l info
 
     mts.signals  -> signals, opportunity_events, opportunities      mts.funding -> funding_rates
-    mts.spreads  -> spreads_1s, rejections_1s                       mts.quality -> feed_quality
+    mts.spreads  -> spreads_1s (view rejections_1s)                 mts.quality -> feed_quality
     what does not fit -> mts.dlq
 
 A batch is stored, then its offsets are committed; a repetition is dropped by its token, or becomes the same row by
@@ -63,12 +63,12 @@ def create_app(settings: Settings) -> WorkerApp:
     for sink in sinks:
         _add_agent(app, sink, transport.batch_topic(app, sink.topic, settings.partitions))
 
-    @app.task(name="schema")  # type: ignore[untyped-decorator]
+    @app.task  # type: ignore[untyped-decorator]
     async def bring_schema_up_to_date() -> None:
         async with app.bugs_end_it():
             await writer.prepare()
 
-    @app.task(name="age")  # type: ignore[untyped-decorator]
+    @app.task  # type: ignore[untyped-decorator]
     async def store_what_has_waited() -> None:
         async with app.bugs_end_it():
             while not app.should_stop:

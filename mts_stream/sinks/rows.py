@@ -3,7 +3,7 @@
 | topic | primary table: one row per message | besides |
 |---|---|---|
 | `mts.signals` | `signals` | `opportunity_events` and `opportunities` for `arbitrage.*` |
-| `mts.spreads` | `spreads_1s` | `rejections_1s`: one row per outcome |
+| `mts.spreads` | `spreads_1s` | (`rejections_1s` is a view of it) |
 | `mts.funding` | `funding_rates` | |
 | `mts.quality` | `feed_quality` | |
 """
@@ -61,7 +61,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *_sides(_LEG), *_AMOUNTS, *_END, *SOURCE,
     ),
     "spreads_1s": ("pair", "direction", "window_start", *_EDGES, "valid_ms", "evaluations", "outcomes", *SOURCE),
-    "rejections_1s": ("pair", "direction", "outcome", "window_start", "evaluations", *SOURCE),
     "funding_rates": (
         "pair", "venue", "market", "symbol", "event_time", "message_id",
         "rate", "next_funding_time", "interval_hours", *SOURCE,
@@ -147,11 +146,10 @@ def _opened_ns(signal: AnyArbitrage) -> int | None:
 
 def _spread_rows(value: bytes | None) -> Iterator[Values]:
     row = parse_spread(value)
-    key = (row.pair, row.direction)
     edges = (_bps(getattr(row, name)) for name in _EDGES)
-    yield "spreads_1s", (*key, row.window_start_ns, *edges, row.valid_ms, row.evaluations, row.outcomes)
-    for outcome, count in row.outcomes.items():
-        yield "rejections_1s", (*key, outcome, row.window_start_ns, count)
+    yield "spreads_1s", (
+        row.pair, row.direction, row.window_start_ns, *edges, row.valid_ms, row.evaluations, row.outcomes,
+    )  # fmt: skip
 
 
 def _funding_rows(value: bytes | None) -> Iterator[Values]:

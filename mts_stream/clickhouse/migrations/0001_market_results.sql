@@ -29,22 +29,11 @@ TTL toDateTime(stored_at) + INTERVAL 90 DAY
 SETTINGS non_replicated_deduplication_window = 5000, ttl_only_drop_parts = 1;
 
 -- The rejection ledger: one row per outcome of a window, `signal` included, so that it adds up to the evaluations.
-CREATE TABLE IF NOT EXISTS rejections_1s
-(
-    pair LowCardinality(String),
-    direction LowCardinality(String),
-    outcome LowCardinality(String),
-    window_start DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
-    evaluations UInt32 CODEC(ZSTD(1)),
-    source_partition UInt16 CODEC(ZSTD(1)),
-    source_offset UInt64 CODEC(Delta, ZSTD(1)),
-    stored_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1))
-)
-ENGINE = ReplacingMergeTree(source_offset)
-PARTITION BY toYYYYMMDD(window_start)
-ORDER BY (pair, direction, outcome, window_start)
-TTL toDateTime(stored_at) + INTERVAL 90 DAY
-SETTINGS non_replicated_deduplication_window = 5000, ttl_only_drop_parts = 1;
+-- A view, not a copy: it can never disagree with its windows, and costs no second insert.
+CREATE VIEW IF NOT EXISTS rejections_1s AS
+SELECT pair, direction, window_start, outcome, evaluations
+FROM (SELECT pair, direction, window_start, outcomes FROM spreads_1s FINAL)
+ARRAY JOIN mapKeys(outcomes) AS outcome, mapValues(outcomes) AS evaluations;
 
 -- One row per change of rate, next settlement or interval.
 CREATE TABLE IF NOT EXISTS funding_rates
