@@ -4,6 +4,7 @@ MtsError
 ├── SettingsError          a setting is missing, out of range or contradicts another (exit 2)
 ├── UsageError             the command line asks for something that cannot be (exit 2)
 ├── LocalPartError         an embedded part (Kafka, ClickHouse) cannot start or has ended
+├── ListenError            a server of ours cannot have its port
 ├── KafkaUnavailableError  no broker answers
 ├── DeliveryError          Kafka refused or lost a record
 ├── StoreError             ClickHouse refuses, or does not answer
@@ -34,6 +35,10 @@ class UsageError(MtsError):
 
 class LocalPartError(MtsError):
     """An embedded part could not start or ended unasked."""
+
+
+class ListenError(MtsError):
+    """A server of ours cannot listen where it should."""
 
 
 class KafkaUnavailableError(MtsError):
