@@ -6,11 +6,31 @@ drop u < lastUpdateId, the first event has pu <= lastUpdateId <= u, afterwards p
 `T` is the next funding time in markPriceUpdate and the matching engine's time in depthUpdate.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 from msgspec import Raw
 
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
 from mts_stream.errors import BadRecordError
+from mts_stream.exchanges.venue import (
+    BookImage,
+    BookSnapshot,
+    Control,
+    DepthFrame,
+    FundingFrame,
+    Incoming,
+    InstrumentFigures,
+    InstrumentPage,
+    ListedInstrument,
+    Refusal,
+    RestLimits,
+    RestRequest,
+    SocketLimits,
+    SocketRoute,
+    Verdict,
+)
 
 NS_PER_MS = 1_000_000
 
@@ -67,3 +87,313 @@ def decode_funding(frame: Raw, origin: Origin) -> FundingUpdate:
     """markPriceUpdate: rate and next settlement; the interval comes from the registry (fundingInfo)."""
     mark = _mark_price.decode(frame)
     return FundingUpdate(origin, mark.r or None, mark.T * NS_PER_MS if mark.T else None, None)
+
+
+# What the producers need of the venue: streams, control frames, the book recipe's rules, REST.
+
+_NEVER_MS = 4_000_000_000_000  # USD-M gives contracts without an end a delivery date in 2100
+_SPOT_STATUS = {"TRADING": "trading", "BREAK": "halted", "HALT": "halted", "CANCEL_ONLY": "halted"}
+_PERP_STATUS = {"TRADING": "trading", "SETTLING": "settling", "PRE_SETTLE": "settling", "PRE_DELIVERING": "settling"}
+_PERP_STATUS |= {"DELIVERING": "settling", "DELIVERED": "delisted", "CLOSE": "delisted"}
+
+
+class _Combined(msgspec.Struct):
+    stream: str = ""
+    data: Raw = Raw(b"")
+    result: Raw = Raw(b"")
+    id: int | str | None = None
+    code: int | None = None
+    msg: str = ""
+    error: dict[str, Any] | None = None
+    e: str = ""
+
+
+class _DiffHeader(msgspec.Struct, gc=False):
+    s: str
+    E: int
+    U: int
+    u: int
+    b: Raw
+    a: Raw
+    pu: int | None = None
+    st: int = 1
+
+
+class _MarkHeader(msgspec.Struct, gc=False):
+    s: str
+    E: int
+    st: int = 1
+
+
+class _Filter(msgspec.Struct):
+    filterType: str  # noqa: N815
+    tickSize: str = "0"  # noqa: N815
+    stepSize: str = "0"  # noqa: N815
+    minNotional: str = ""  # noqa: N815
+    notional: str = ""
+
+
+class _Symbol(msgspec.Struct):
+    symbol: str
+    status: str
+    baseAsset: str  # noqa: N815
+    quoteAsset: str  # noqa: N815
+    filters: list[_Filter]
+    contractType: str = ""  # noqa: N815
+    marginAsset: str = ""  # noqa: N815
+    deliveryDate: int = 0  # noqa: N815
+
+
+class _ExchangeInfo(msgspec.Struct):
+    symbols: list[_Symbol]
+
+
+class _Ticker24(msgspec.Struct):
+    symbol: str
+    lastPrice: str  # noqa: N815
+    quoteVolume: str  # noqa: N815
+
+
+class _Premium(msgspec.Struct):
+    symbol: str
+    indexPrice: str  # noqa: N815
+
+
+class _FundingInfo(msgspec.Struct):
+    symbol: str
+    fundingIntervalHours: int  # noqa: N815
+
+
+class _ServerTime(msgspec.Struct):
+    serverTime: int  # noqa: N815
+
+
+class _ErrorBody(msgspec.Struct):
+    code: int
+    msg: str = ""
+
+
+_combined = msgspec.json.Decoder(_Combined)
+_diff_header = msgspec.json.Decoder(_DiffHeader)
+_mark_header = msgspec.json.Decoder(_MarkHeader)
+_exchange_info = msgspec.json.Decoder(_ExchangeInfo)
+_tickers = msgspec.json.Decoder(list[_Ticker24])
+_premiums = msgspec.json.Decoder(list[_Premium])
+_funding_infos = msgspec.json.Decoder(list[_FundingInfo])
+_server_time = msgspec.json.Decoder(_ServerTime)
+_error_body = msgspec.json.Decoder(_ErrorBody)
+
+
+class _Binance:
+    """What spot and USD-M share."""
+
+    venue = "binance"
+    market: str
+    routes: tuple[SocketRoute, ...]
+    socket_limits: SocketLimits
+    rest_limits: RestLimits
+    snapshots_by_rest = True
+    funding_in_parts = False
+    _api: str
+    _depth_stream: str
+    _depth_weight: int
+
+    def topics(self, route: SocketRoute, symbol: str) -> list[str]:
+        """`btcusdt@depth@100ms`: stream names are lower case."""
+        names = {"depth": self._depth_stream, "funding": "markPrice@1s"}
+        return [f"{symbol.lower()}@{names[channel]}" for channel in route.channels]
+
+    def topic_symbol(self, topic: str) -> str:
+        """The symbol before the `@`."""
+        return topic.partition("@")[0].upper()
+
+    def subscribe(self, topics: Sequence[str], request_id: int) -> bytes:
+        """SUBSCRIBE; its ack proves nothing, unknown streams get the same one (1.1)."""
+        return msgspec.json.encode({"method": "SUBSCRIBE", "params": list(topics), "id": request_id})
+
+    def unsubscribe(self, topics: Sequence[str], request_id: int) -> bytes:
+        """UNSUBSCRIBE."""
+        return msgspec.json.encode({"method": "UNSUBSCRIBE", "params": list(topics), "id": request_id})
+
+    def heartbeat(self, request_id: int) -> bytes:
+        """LIST_SUBSCRIPTIONS is always answered."""
+        return msgspec.json.encode({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
+
+    def classify(self, message: bytes) -> Incoming:
+        """A combined frame by its stream's name, which alone tells a diff from a partial book (1.2)."""
+        try:
+            combined = _combined.decode(message)
+            if not combined.stream:
+                return _control(combined)
+            return _stream_frame(combined)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return Control("unknown", detail=str(error))
+
+    def keyframe(self, image: BookImage) -> bytes:
+        """The form of a REST snapshot."""
+        return msgspec.json.encode({"lastUpdateId": image.last_id, "bids": image.bids, "asks": image.asks})
+
+    def funding_keyframe(self, symbol: str, data: dict[str, Any], exchange_ms: int, cross_sequence: int) -> bytes:
+        """Never needed: every markPriceUpdate is whole."""
+        raise TypeError(f"markPriceUpdate of {symbol} is whole and has no keyframe")
+
+    def snapshot_request(self, symbol: str) -> RestRequest:
+        """1000 levels a side."""
+        return RestRequest(f"{self._api}/depth", (("symbol", symbol), ("limit", "1000")), self._depth_weight)
+
+    def parse_snapshot(self, body: bytes) -> BookSnapshot:
+        """`lastUpdateId`, `bids`, `asks`."""
+        book = _snapshot.decode(body)
+        return BookSnapshot(book.lastUpdateId, book.bids, book.asks)
+
+    def time_request(self) -> RestRequest:
+        """The server's clock."""
+        return RestRequest(f"{self._api}/time")
+
+    def parse_time_ms(self, body: bytes) -> float:
+        """`serverTime`."""
+        return float(_server_time.decode(body).serverTime)
+
+    def refusal(self, body: bytes) -> Refusal | None:
+        """`{"code":-1121,"msg":"Invalid symbol."}`."""
+        try:
+            error = _error_body.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return Refusal(error.code, error.msg)
+
+    def parse_instruments(self, body: bytes) -> InstrumentPage:
+        """All symbols of exchangeInfo; it has no pages."""
+        return InstrumentPage([self._listed(symbol) for symbol in _exchange_info.decode(body).symbols])
+
+    def _listed(self, symbol: _Symbol) -> ListedInstrument:
+        raise NotImplementedError
+
+
+def _control(message: _Combined) -> Control:
+    request_id = "" if message.id is None else str(message.id)
+    if message.error is not None or message.code is not None:
+        return Control("refused", request_id, message.msg or str(message.error))
+    if message.e == "serverShutdown":
+        return Control("shutdown", detail=message.e)
+    if bytes(message.result):
+        return Control("ack", request_id)
+    return Control("unknown", detail="neither a stream nor an answer")
+
+
+def _stream_frame(combined: _Combined) -> Incoming:
+    _, _, kind = combined.stream.partition("@")
+    if kind.startswith("depth@"):
+        head = _diff_header.decode(combined.data)
+        if head.st != 1:
+            return Control("ignored", detail="other_market")
+        return DepthFrame(
+            head.s, combined.data, False, head.u, head.b, head.a, head.E, first_id=head.U, previous_id=head.pu
+        )
+    if kind.startswith("markPrice"):
+        mark = _mark_header.decode(combined.data)
+        return (
+            FundingFrame(mark.s, combined.data, mark.E) if mark.st == 1 else Control("ignored", detail="other_market")
+        )
+    if combined.stream == "!serverShutdown":
+        return Control("shutdown", detail="serverShutdown")
+    return Control("ignored", detail="unwanted_stream")
+
+
+class BinanceSpot(_Binance):
+    """Spot: wss://data-stream.binance.vision/stream, https://data-api.binance.vision/api/v3."""
+
+    market = "spot"
+    routes: tuple[SocketRoute, ...] = (SocketRoute("public", "/stream", ("depth",)),)
+    socket_limits = SocketLimits(messages_per_s=5, topics_per_request=200)
+    rest_limits = RestLimits(6000, "X-MBX-USED-WEIGHT-1M")
+    _api = "/api/v3"
+    _depth_stream = "depth@100ms"
+    _depth_weight = 50
+
+    def follows(self, frame: DepthFrame, local_id: int, is_first: bool) -> Verdict:
+        """1.3: u <= local is old; U <= local + 1 follows, first or not."""
+        if frame.last_id <= local_id:
+            return "stale"
+        return "applies" if frame.first_id <= local_id + 1 else "gap"
+
+    def instruments_request(self, cursor: str) -> RestRequest:
+        """All symbols."""
+        return RestRequest("/api/v3/exchangeInfo", weight=20)
+
+    def figures_requests(self) -> tuple[RestRequest, ...]:
+        """Last prices and turnover."""
+        return (RestRequest("/api/v3/ticker/24hr", weight=80),)
+
+    def parse_figures(self, bodies: Sequence[bytes]) -> dict[str, InstrumentFigures]:
+        """The last price is what spot can be compared by."""
+        return {t.symbol: InstrumentFigures(t.lastPrice, t.quoteVolume) for t in _tickers.decode(bodies[0])}
+
+    def _listed(self, symbol: _Symbol) -> ListedInstrument:
+        unfit = "" if symbol.quoteAsset == "USDT" else f"quoted in {symbol.quoteAsset}"
+        status = _SPOT_STATUS.get(symbol.status, "halted")
+        return ListedInstrument("binance", "spot", *_rules(symbol), status, unfit=unfit)
+
+
+class BinancePerp(_Binance):
+    """USD-M: wss://fstream.binance.com, books on /public, funding on /market since 2026-04-23 (0.1)."""
+
+    market = "perp"
+    routes: tuple[SocketRoute, ...] = (
+        SocketRoute("public", "/public/stream", ("depth",)),
+        SocketRoute("market", "/market/stream", ("funding",)),
+    )
+    socket_limits = SocketLimits(messages_per_s=10, topics_per_request=200)
+    rest_limits = RestLimits(2400, "X-MBX-USED-WEIGHT-1M")
+    _api = "/fapi/v1"
+    _depth_stream = "depth@0ms"
+    _depth_weight = 20
+
+    def follows(self, frame: DepthFrame, local_id: int, is_first: bool) -> Verdict:
+        """1.3: ids are not contiguous; pu links the frames, and the first one may begin before the snapshot."""
+        if frame.last_id <= local_id:
+            return "stale"
+        previous = -1 if frame.previous_id is None else frame.previous_id
+        return "applies" if previous == local_id or (is_first and 0 <= previous <= local_id) else "gap"
+
+    def instruments_request(self, cursor: str) -> RestRequest:
+        """All symbols."""
+        return RestRequest("/fapi/v1/exchangeInfo")
+
+    def figures_requests(self) -> tuple[RestRequest, ...]:
+        """Turnover, index prices, and the intervals that are not the default."""
+        return (
+            RestRequest("/fapi/v1/ticker/24hr", weight=40),
+            RestRequest("/fapi/v1/premiumIndex", weight=10),
+            RestRequest("/fapi/v1/fundingInfo", weight=0),
+        )
+
+    def parse_figures(self, bodies: Sequence[bytes]) -> dict[str, InstrumentFigures]:
+        """fundingInfo lists adjusted symbols alone (1.4); the others settle every 8 hours."""
+        tickers, premiums, fundings = bodies
+        hours = {f.symbol: f.fundingIntervalHours for f in _funding_infos.decode(fundings)}
+        turnover = {t.symbol: t.quoteVolume for t in _tickers.decode(tickers)}
+        return {
+            p.symbol: InstrumentFigures(p.indexPrice, turnover.get(p.symbol, "0"), hours.get(p.symbol, 8))
+            for p in _premiums.decode(premiums)
+        }
+
+    def _listed(self, symbol: _Symbol) -> ListedInstrument:
+        unfit = ""
+        if symbol.contractType != "PERPETUAL":
+            unfit = f"contract type {symbol.contractType}"
+        elif (symbol.quoteAsset, symbol.marginAsset) != ("USDT", "USDT"):
+            unfit = f"quoted in {symbol.quoteAsset}, settled in {symbol.marginAsset}"
+        delisting = symbol.deliveryDate if 0 < symbol.deliveryDate < _NEVER_MS else None
+        status = _PERP_STATUS.get(symbol.status, "halted")
+        return ListedInstrument("binance", "perp", *_rules(symbol), status, delisting_ms=delisting, unfit=unfit)
+
+
+def _rules(symbol: _Symbol) -> tuple[str, str, str, str, str, str]:
+    """Symbol, base, quote, tick, lot and minimum; pricePrecision and quantityPrecision are not tick and step."""
+    rules = {rule.filterType: rule for rule in symbol.filters}
+    nothing = _Filter("")
+    minimum = rules.get("NOTIONAL") or rules.get("MIN_NOTIONAL") or nothing
+    tick, lot = rules.get("PRICE_FILTER", nothing).tickSize, rules.get("LOT_SIZE", nothing).stepSize
+    names = symbol.symbol, symbol.baseAsset, symbol.quoteAsset
+    return *names, tick, lot, minimum.minNotional or minimum.notional or "0"

@@ -5,11 +5,32 @@ a delta applies when u == the last u + 1, size "0" deletes; u == 1 is a restart 
 Tickers of linear send a snapshot, then deltas with the changed fields alone; absent means unchanged.
 """
 
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
 import msgspec
 from msgspec import Raw
 
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
 from mts_stream.errors import BadRecordError
+from mts_stream.exchanges.venue import (
+    BookImage,
+    BookSnapshot,
+    Control,
+    DepthFrame,
+    FundingFrame,
+    Incoming,
+    InstrumentFigures,
+    InstrumentPage,
+    ListedInstrument,
+    Refusal,
+    RestLimits,
+    RestRequest,
+    SocketLimits,
+    SocketRoute,
+    Verdict,
+)
 
 NS_PER_MS = 1_000_000
 
@@ -81,3 +102,303 @@ def _whole(origin: Origin, name: str, text: str, unit: int) -> int | None:
     if not (text.isascii() and text.isdigit()):
         raise BadRecordError("bad_frame", f"{origin.message_id}: {name} cannot be {text!r}")
     return int(text) * unit
+
+
+# What the producers need of the venue: streams, control frames, the book recipe's rules, REST.
+
+BOOK_LEVELS = 50
+_STATUS = {"Trading": "trading", "PreLaunch": "halted", "Delivering": "settling", "Closed": "delisted"}
+_UNFIT_TYPES = frozenset({"stock", "commodity", "forex", "xstocks"})  # their markets close (3, rule 4)
+
+
+class _Message(msgspec.Struct, gc=False):
+    topic: str = ""
+    type: str = ""
+    ts: int = 0
+    cts: int = 0
+    cs: int = 0
+    data: Raw = Raw(b"")
+    op: str = ""
+    ret_msg: str = ""
+    req_id: str = ""
+    success: bool | None = None
+
+
+class _BookHeader(msgspec.Struct, gc=False):
+    s: str
+    u: int
+    b: Raw
+    a: Raw
+    seq: int = 0
+
+
+class _RetCode(msgspec.Struct):
+    retCode: int  # noqa: N815
+    retMsg: str = ""  # noqa: N815
+
+
+class _RestBook(msgspec.Struct):
+    u: int
+    b: list[tuple[str, str]]
+    a: list[tuple[str, str]]
+
+
+class _RestBookAnswer(msgspec.Struct):
+    result: _RestBook
+
+
+class _PriceFilter(msgspec.Struct):
+    tickSize: str = "0"  # noqa: N815
+
+
+class _LotFilter(msgspec.Struct):
+    qtyStep: str = ""  # noqa: N815
+    basePrecision: str = ""  # noqa: N815
+    minNotionalValue: str = ""  # noqa: N815
+    minOrderAmt: str = ""  # noqa: N815
+
+
+class _Instrument(msgspec.Struct):
+    symbol: str
+    status: str
+    baseCoin: str  # noqa: N815
+    quoteCoin: str  # noqa: N815
+    priceFilter: _PriceFilter  # noqa: N815
+    lotSizeFilter: _LotFilter  # noqa: N815
+    contractType: str = ""  # noqa: N815
+    settleCoin: str = ""  # noqa: N815
+    symbolType: str = ""  # noqa: N815
+    deliveryTime: str = "0"  # noqa: N815
+    fundingInterval: int = 0  # noqa: N815
+    isPreListing: bool = False  # noqa: N815
+
+
+class _InstrumentList(msgspec.Struct):
+    list: list[_Instrument]
+    nextPageCursor: str = ""  # noqa: N815
+
+
+class _InstrumentsAnswer(msgspec.Struct):
+    result: _InstrumentList
+
+
+class _TickerRow(msgspec.Struct):
+    symbol: str
+    lastPrice: str = "0"  # noqa: N815
+    indexPrice: str = ""  # noqa: N815
+    turnover24h: str = "0"
+    fundingIntervalHour: str = ""  # noqa: N815
+
+
+class _TickerList(msgspec.Struct):
+    list: list[_TickerRow]
+
+
+class _TickersAnswer(msgspec.Struct):
+    result: _TickerList
+
+
+class _TimeResult(msgspec.Struct):
+    timeNano: str  # noqa: N815
+
+
+class _TimeAnswer(msgspec.Struct):
+    result: _TimeResult
+
+
+_message = msgspec.json.Decoder(_Message)
+_book_header = msgspec.json.Decoder(_BookHeader)
+_ticker_data = msgspec.json.Decoder(dict[str, Any])
+_ret_code = msgspec.json.Decoder(_RetCode)
+_rest_book = msgspec.json.Decoder(_RestBookAnswer)
+_instruments = msgspec.json.Decoder(_InstrumentsAnswer)
+_ticker_rows = msgspec.json.Decoder(_TickersAnswer)
+_time = msgspec.json.Decoder(_TimeAnswer)
+
+
+class BybitMarket:
+    """Spot or linear: wss://stream.bybit.com/v5/public/<category>, https://api.bybit.com/v5/market."""
+
+    venue = "bybit"
+    market: str
+    category: str
+    routes: tuple[SocketRoute, ...]
+    socket_limits: SocketLimits
+    rest_limits = RestLimits(7200, "")  # 600 requests in 5 s per address, each of weight 1 (2.4)
+    snapshots_by_rest = False
+    funding_in_parts = True
+
+    def topics(self, route: SocketRoute, symbol: str) -> list[str]:
+        """`orderbook.50.BTCUSDT`; lower case is refused."""
+        names = {"depth": f"orderbook.{BOOK_LEVELS}", "funding": "tickers"}
+        return [f"{names[channel]}.{symbol}" for channel in route.channels]
+
+    def topic_symbol(self, topic: str) -> str:
+        """The symbol after the last dot."""
+        return topic.rpartition(".")[2]
+
+    def subscribe(self, topics: Sequence[str], request_id: int) -> bytes:
+        """One request is one ack: an unknown topic among them fails them all."""
+        return msgspec.json.encode({"req_id": str(request_id), "op": "subscribe", "args": list(topics)})
+
+    def unsubscribe(self, topics: Sequence[str], request_id: int) -> bytes:
+        """Subscribing to the same topic afterwards brings a new snapshot."""
+        return msgspec.json.encode({"req_id": str(request_id), "op": "unsubscribe", "args": list(topics)})
+
+    def heartbeat(self, request_id: int) -> bytes:
+        """Wanted every 20 s (2.1)."""
+        return msgspec.json.encode({"req_id": str(request_id), "op": "ping"})
+
+    def classify(self, message: bytes) -> Incoming:
+        """A frame by its topic; its keys come in any order (2.2)."""
+        try:
+            head = _message.decode(message)
+            if head.topic.startswith("orderbook."):
+                return _book_frame(head, message)
+            if head.topic.startswith("tickers."):
+                return _ticker_frame(head, message)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return Control("unknown", detail=str(error))
+        return _control(head)
+
+    def follows(self, frame: DepthFrame, local_id: int, is_first: bool) -> Verdict:
+        """2.2: u rises by one."""
+        if frame.last_id <= local_id:
+            return "gap" if frame.last_id == 1 else "stale"  # u == 1: the service began anew
+        return "applies" if frame.last_id == local_id + 1 else "gap"
+
+    def keyframe(self, image: BookImage) -> bytes:
+        """An orderbook message of type snapshot."""
+        ids = {"u": image.last_id, "seq": image.cross_sequence}
+        data = {"s": image.symbol, "b": image.bids, "a": image.asks} | ids
+        topic = f"orderbook.{BOOK_LEVELS}.{image.symbol}"
+        head = {"topic": topic, "type": "snapshot", "ts": image.exchange_ms}
+        return msgspec.json.encode(head | {"data": data, "cts": image.engine_ms})
+
+    def funding_keyframe(self, symbol: str, data: dict[str, Any], exchange_ms: int, cross_sequence: int) -> bytes:
+        """A tickers message of type snapshot."""
+        head = {"topic": f"tickers.{symbol}", "type": "snapshot", "data": data}
+        return msgspec.json.encode(head | {"cs": cross_sequence, "ts": exchange_ms})
+
+    def snapshot_request(self, symbol: str) -> RestRequest:
+        """Not aligned with the stream of 50 levels, so good for looking only."""
+        params = ("category", self.category), ("symbol", symbol), ("limit", "200")
+        return RestRequest("/v5/market/orderbook", params)
+
+    def parse_snapshot(self, body: bytes) -> BookSnapshot:
+        """`u`, `b`, `a`."""
+        book = _rest_book.decode(body).result
+        return BookSnapshot(book.u, book.b, book.a)
+
+    def instruments_request(self, cursor: str) -> RestRequest:
+        """Pages of 1000: linear has more."""
+        params = ("category", self.category), ("limit", "1000")
+        return RestRequest("/v5/market/instruments-info", (*params, ("cursor", cursor)) if cursor else params)
+
+    def parse_instruments(self, body: bytes) -> InstrumentPage:
+        """One page."""
+        result = _instruments.decode(body).result
+        return InstrumentPage([self._listed(row) for row in result.list], result.nextPageCursor)
+
+    def _listed(self, row: _Instrument) -> ListedInstrument:
+        lots = row.lotSizeFilter
+        is_perp = self.market == "perp"
+        return ListedInstrument(
+            self.venue, self.market, row.symbol, row.baseCoin, row.quoteCoin,
+            row.priceFilter.tickSize, lots.qtyStep or lots.basePrecision or "0",
+            lots.minNotionalValue or lots.minOrderAmt or "0", _STATUS.get(row.status, "halted"),
+            "innovation" if row.symbolType == "innovation" else "default",
+            max(1, row.fundingInterval // 60) if is_perp and row.fundingInterval else None,
+            int(row.deliveryTime) or None if row.deliveryTime.isdigit() else None, _unfit(row, is_perp),
+        )  # fmt: skip
+
+    def figures_requests(self) -> tuple[RestRequest, ...]:
+        """All tickers in one answer."""
+        return (RestRequest("/v5/market/tickers", (("category", self.category),)),)
+
+    def parse_figures(self, bodies: Sequence[bytes]) -> dict[str, InstrumentFigures]:
+        """The index price, or the last one on spot."""
+        rows = _ticker_rows.decode(bodies[0]).result.list
+        return {
+            row.symbol: InstrumentFigures(
+                row.indexPrice or row.lastPrice, row.turnover24h, _hours(row.fundingIntervalHour)
+            )
+            for row in rows
+        }
+
+    def time_request(self) -> RestRequest:
+        """The server's clock."""
+        return RestRequest("/v5/market/time")
+
+    def parse_time_ms(self, body: bytes) -> float:
+        """`timeNano`."""
+        try:
+            return float(Decimal(_time.decode(body).result.timeNano) / NS_PER_MS)
+        except InvalidOperation as error:
+            raise msgspec.ValidationError(f"timeNano is no number: {error}") from error
+
+    def refusal(self, body: bytes) -> Refusal | None:
+        """Errors come with HTTP 200 and a retCode other than 0."""
+        try:
+            answer = _ret_code.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return Refusal(answer.retCode, answer.retMsg) if answer.retCode else None
+
+
+class BybitSpot(BybitMarket):
+    """Spot: at most 10 topics a request."""
+
+    market, category = "spot", "spot"
+    routes: tuple[SocketRoute, ...] = (SocketRoute("public", "/v5/public/spot", ("depth",)),)
+    socket_limits = SocketLimits(10, 10, heartbeat_s=20, characters_per_connection=21_000)
+
+
+class BybitPerp(BybitMarket):
+    """Linear: books and tickers on one connection."""
+
+    market, category = "perp", "linear"
+    routes: tuple[SocketRoute, ...] = (SocketRoute("public", "/v5/public/linear", ("depth", "funding")),)
+    socket_limits = SocketLimits(10, 100, heartbeat_s=20, characters_per_connection=21_000)
+
+
+def _book_frame(head: _Message, message: bytes) -> Incoming:
+    book = _book_header.decode(head.data)
+    if head.type not in ("snapshot", "delta"):
+        return Control("unknown", detail=f"orderbook of type {head.type!r}")
+    return DepthFrame(
+        book.s, Raw(message), head.type == "snapshot", book.u, book.b, book.a, head.ts,
+        engine_ms=head.cts, cross_sequence=book.seq,
+    )  # fmt: skip
+
+
+def _ticker_frame(head: _Message, message: bytes) -> FundingFrame:
+    symbol = head.topic.rpartition(".")[2]
+    data = _ticker_data.decode(head.data)
+    return FundingFrame(symbol, Raw(message), head.ts, head.type == "snapshot", data, head.cs)
+
+
+def _control(head: _Message) -> Control:
+    if head.topic:
+        return Control("ignored", detail="unwanted_stream")
+    if head.ret_msg == "pong" or head.op == "pong":
+        return Control("pong")
+    if head.success is False:
+        return Control("refused", head.req_id, head.ret_msg)
+    if head.op in ("subscribe", "unsubscribe"):
+        return Control("ack", head.req_id)
+    return Control("unknown", detail="neither a topic nor an answer")
+
+
+def _unfit(row: _Instrument, is_perp: bool) -> str:
+    if row.quoteCoin != "USDT" or (is_perp and row.settleCoin != "USDT"):
+        return f"quoted in {row.quoteCoin}, settled in {row.settleCoin or row.quoteCoin}"
+    if is_perp and row.contractType != "LinearPerpetual":
+        return f"contract type {row.contractType}"
+    if row.symbolType in _UNFIT_TYPES:
+        return f"type {row.symbolType}"
+    return "not trading continuously yet" if row.isPreListing else ""
+
+
+def _hours(text: str) -> int | None:
+    return int(text) if text.isdigit() and int(text) > 0 else None

@@ -1,0 +1,227 @@
+"""What the producers ask of one market of a venue: the interface that a new venue fills in, and its values.
+
+Everything here is pure: bytes in, values out. The producers own sockets, requests, clocks and retries.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from msgspec import Raw, Struct
+
+from mts_stream.domain.market_data import Level
+
+Verdict = Literal["applies", "stale", "gap"]
+ControlKind = Literal["ack", "refused", "pong", "shutdown", "ignored", "unknown"]
+
+
+class DepthFrame(Struct, gc=False):
+    """The header of a depth frame; `frame` goes to the log verbatim, `bids` and `asks` are not decoded yet.
+
+    `first_id`, `last_id`, `previous_id` are U, u and pu of Binance; Bybit has `last_id` alone.
+    """
+
+    symbol: str
+    frame: Raw
+    replaces: bool
+    last_id: int
+    bids: Raw
+    asks: Raw
+    exchange_ms: int
+    first_id: int = 0
+    previous_id: int | None = None
+    engine_ms: int = 0
+    cross_sequence: int = 0
+
+
+class FundingFrame(Struct, gc=False):
+    """A frame about funding; `changed` has the ticker's fields where the venue sends only what changed."""
+
+    symbol: str
+    frame: Raw
+    exchange_ms: int
+    replaces: bool = True
+    changed: dict[str, Any] | None = None
+    cross_sequence: int = 0
+
+
+class Control(Struct, gc=False):
+    """Any other message: an answer to a request, a pong, a farewell, or nothing that we know (`detail` says what)."""
+
+    kind: ControlKind
+    request_id: str = ""
+    detail: str = ""
+
+
+Incoming = DepthFrame | FundingFrame | Control
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRoute:
+    """One kind of connection: its name within the market, its path, and the channels that it carries."""
+
+    name: str
+    path: str
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What a venue allows on one connection; `heartbeat_s` None where it wants no pings of its own kind."""
+
+    messages_per_s: float
+    topics_per_request: int
+    heartbeat_s: float | None = None
+    characters_per_connection: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestRequest:
+    """A GET of the venue with the weight that it counts."""
+
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RestLimits:
+    """The venue's limit of weight per minute and address, and the header that tells what is used."""
+
+    weight_per_minute: int
+    used_header: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error body of a venue: its code and its words."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookSnapshot:
+    """A REST answer to depth: the book up to `last_id`."""
+
+    last_id: int
+    bids: list[Level]
+    asks: list[Level]
+
+
+@dataclass(frozen=True, slots=True)
+class BookImage:
+    """A whole book, best levels first, with the identifiers of its last frame: what a keyframe is made of."""
+
+    symbol: str
+    last_id: int
+    bids: list[Level]
+    asks: list[Level]
+    exchange_ms: int
+    engine_ms: int
+    cross_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedInstrument:
+    """An instrument as the venue lists it; numbers are its own strings, `status` is one of ours.
+
+    `unfit` says why it is never taken (not perpetual, a stock, another settlement coin); "" if it may be.
+    """
+
+    venue: str
+    market: str
+    symbol: str
+    base: str
+    quote: str
+    tick_size: str
+    lot_size: str
+    min_notional: str
+    status: str
+    fee_group: str = "default"
+    funding_interval_hours: int | None = None
+    delisting_ms: int | None = None
+    unfit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentPage:
+    """One page of a venue's list; `cursor` asks for the next, "" after the last."""
+
+    instruments: list[ListedInstrument]
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentFigures:
+    """What moves about an instrument: a price to compare legs by, the day's turnover in USD, the funding interval."""
+
+    reference_price: str = "0"
+    turnover_usd: str = "0"
+    funding_interval_hours: int | None = None
+
+
+class VenueMarket(Protocol):
+    """One market of a venue, as the producers need it."""
+
+    venue: str
+    market: str
+    routes: tuple[SocketRoute, ...]
+    socket_limits: SocketLimits
+    rest_limits: RestLimits
+    snapshots_by_rest: bool  # else subscribing again gives one
+    funding_in_parts: bool  # funding frames hold what changed alone, so that keyframes are needed
+
+    def topics(self, route: SocketRoute, symbol: str) -> list[str]:
+        """The streams of a symbol on a route."""
+
+    def topic_symbol(self, topic: str) -> str:
+        """The symbol that a stream is about."""
+
+    def subscribe(self, topics: Sequence[str], request_id: int) -> bytes:
+        """The message that subscribes to streams."""
+
+    def unsubscribe(self, topics: Sequence[str], request_id: int) -> bytes:
+        """The message that ends streams."""
+
+    def heartbeat(self, request_id: int) -> bytes:
+        """The venue's own ping."""
+
+    def classify(self, message: bytes) -> Incoming:
+        """What a message of the socket is; never raises."""
+
+    def follows(self, frame: DepthFrame, local_id: int, is_first: bool) -> Verdict:
+        """Whether a diff follows a book at `local_id`; `is_first` after a snapshot."""
+
+    def keyframe(self, image: BookImage) -> bytes:
+        """A whole book in the venue's own format."""
+
+    def funding_keyframe(self, symbol: str, data: dict[str, Any], exchange_ms: int, cross_sequence: int) -> bytes:
+        """A whole ticker in the venue's own format."""
+
+    def snapshot_request(self, symbol: str) -> RestRequest:
+        """The request for a book."""
+
+    def parse_snapshot(self, body: bytes) -> BookSnapshot:
+        """The book in the answer."""
+
+    def instruments_request(self, cursor: str) -> RestRequest:
+        """The request for a page of the instrument list."""
+
+    def parse_instruments(self, body: bytes) -> InstrumentPage:
+        """The page in the answer."""
+
+    def figures_requests(self) -> tuple[RestRequest, ...]:
+        """The requests for prices, turnover and funding intervals of all instruments."""
+
+    def parse_figures(self, bodies: Sequence[bytes]) -> dict[str, InstrumentFigures]:
+        """The figures in their answers, by symbol."""
+
+    def time_request(self) -> RestRequest:
+        """The request for the venue's clock."""
+
+    def parse_time_ms(self, body: bytes) -> float:
+        """The venue's clock, Unix ms."""
+
+    def refusal(self, body: bytes) -> Refusal | None:
+        """The error that a body states, whatever the HTTP status; None if it states none."""

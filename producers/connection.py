@@ -1,0 +1,191 @@
+"""One websocket kept open: connects, reads, pings, sends at the venue's rate, and begins anew when it ends.
+
+The only importer of websockets. Reading never waits for Kafka: every frame goes straight to the feed, which cannot
+block. A connection ends at once for its feed (`down` in the log) and only then for the socket.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from mts_stream.logs import get_logger
+from producers.backoff import Backoff
+from producers.clock import SlewedClock
+
+OPEN_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
+MESSAGE_BYTES_MAX = 4 * 2**20
+READ_QUEUE_FRAMES = 1024
+OUTBOX_MESSAGES_MAX = 4096
+YIELD_FRAMES = 64
+TICK_S = 1.0
+KEEP_FREE_PER_S = 2  # of the venue's allowed messages: our pings and pongs count too
+ROOM_POLL_S = 0.2
+
+log = get_logger(__name__)
+
+
+class Handler(Protocol):
+    """What a connection tells its feed."""
+
+    def on_open(self, link: "Connection", gen: int, now_ns: int) -> None:
+        """The socket stands."""
+
+    def on_message(self, message: bytes, received_ns: int) -> None:
+        """A text or binary message came."""
+
+    def on_heard(self, now_ns: int) -> None:
+        """A pong came."""
+
+    def on_second(self, now_ns: int) -> None:
+        """A second passed, open or not."""
+
+    def on_close(self, reason: str, now_ns: int) -> None:
+        """The connection is lost or given up."""
+
+
+class Connection:
+    """Keeps one socket open until `close`; `has_room` holds it back while Kafka cannot take what it would bring."""
+
+    def __init__(
+        self, name: str, url: str, handler: Handler, clock: SlewedClock, messages_per_s: float,
+        has_room: Callable[[], bool] = lambda: True, backoff: Backoff | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self.url = name, url
+        self.is_open = False
+        self.gen = 0
+        self._handler, self._clock, self._has_room = handler, clock, has_room
+        self._send_every_s = 1 / max(1.0, messages_per_s - KEEP_FREE_PER_S)
+        self._backoff = backoff or Backoff()
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX_MESSAGES_MAX)
+        self._ended = asyncio.Event()
+        self._is_closing = False
+
+    def send(self, message: bytes) -> None:
+        """Queue a message; a queue that is full ends the connection."""
+        try:
+            self._outbox.put_nowait(message)
+        except asyncio.QueueFull:
+            self.drop("outbox_full")
+
+    def drop(self, reason: str) -> None:
+        """End this connection now: its feed hears it at once, the socket closes behind it."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        log.warning("connection down", conn=self.name, gen=self.gen, reason=reason)
+        self._handler.on_close(reason, self._clock.now_ns())
+        self._ended.set()
+
+    def close(self, reason: str) -> None:
+        """End for good."""
+        self._is_closing = True
+        self.drop(reason)
+
+    async def run(self) -> None:
+        """Connect, and again whenever it ends, until `close`."""
+        ticker = asyncio.create_task(self._tick())
+        try:
+            while not self._is_closing:
+                began_s = asyncio.get_running_loop().time()
+                await self._attempt()
+                self._backoff.held(asyncio.get_running_loop().time() - began_s)
+                if not self._is_closing:
+                    await self._wait()
+        finally:
+            self.drop("stopped")
+            ticker.cancel()
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(self._backoff.next_s())
+        while not self._has_room() and not self._is_closing:  # noqa: ASYNC110  room is counted, nobody signals it
+            await asyncio.sleep(ROOM_POLL_S)
+
+    async def _attempt(self) -> None:
+        """One connection from opening to its end."""
+        try:
+            ws = await connect(
+                self.url, compression=None, max_size=MESSAGE_BYTES_MAX, max_queue=READ_QUEUE_FRAMES,
+                ping_interval=None, open_timeout=OPEN_TIMEOUT_S, close_timeout=CLOSE_TIMEOUT_S, proxy=None,
+            )  # fmt: skip
+        except (OSError, TimeoutError, WebSocketException) as error:
+            log.warning("cannot connect", conn=self.name, url=self.url, error=f"{type(error).__name__}: {error}")
+            return
+        try:
+            if not self._is_closing:
+                await self._serve(ws)
+        finally:
+            await ws.close()
+
+    async def _serve(self, ws: ClientConnection) -> None:
+        now_ns = self._clock.now_ns()
+        self.gen = max(self.gen + 1, now_ns // 1_000_000)
+        self._outbox = asyncio.Queue(OUTBOX_MESSAGES_MAX)
+        self._ended.clear()
+        self.is_open = True
+        log.info("connection up", conn=self.name, gen=self.gen, url=self.url)
+        self._handler.on_open(self, self.gen, now_ns)
+        tasks = [asyncio.create_task(work) for work in (self._read(ws), self._write(ws), self._ping(ws))]
+        ended = asyncio.create_task(self._ended.wait())
+        try:
+            await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
+            self.drop(_reason([task for task in tasks if task.done()]))
+        finally:
+            for task in (*tasks, ended):
+                task.cancel()
+            results = await asyncio.gather(*tasks, ended, return_exceptions=True)
+        _raise_bugs(results)
+
+    async def _read(self, ws: ClientConnection) -> None:
+        receive, take, now_ns = ws.recv, self._handler.on_message, self._clock.now_ns
+        until_yield = YIELD_FRAMES
+        while self.is_open:
+            message = await receive(decode=False)
+            take(message, now_ns())
+            until_yield -= 1
+            if not until_yield:
+                until_yield = YIELD_FRAMES
+                await asyncio.sleep(0)  # a full read queue never suspends by itself
+
+    async def _write(self, ws: ClientConnection) -> None:
+        while True:
+            await ws.send(await self._outbox.get(), text=True)
+            await asyncio.sleep(self._send_every_s)
+
+    async def _ping(self, ws: ClientConnection) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            asyncio.ensure_future(await ws.ping()).add_done_callback(self._on_pong)
+
+    def _on_pong(self, pong: "asyncio.Future[float]") -> None:
+        if self.is_open and not pong.cancelled() and pong.exception() is None:
+            self._handler.on_heard(self._clock.now_ns())
+
+    async def _tick(self) -> None:
+        """Seconds on the loop's clock, without drift."""
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
+        while True:
+            due_s = max(due_s + TICK_S, loop.time())
+            await asyncio.sleep(due_s - loop.time())
+            self._handler.on_second(self._clock.now_ns())
+
+
+def _reason(done: "list[asyncio.Task[None]]") -> str:
+    """Why the socket ended, in a word and the closing code."""
+    for task in done:
+        error = task.exception()
+        if isinstance(error, ConnectionClosed):
+            return f"closed: {error}"
+        if error is not None:
+            return f"failed: {type(error).__name__}"
+    return "closed"
+
+
+def _raise_bugs(results: Sequence[BaseException | bool | None]) -> None:
+    for result in results:
+        if isinstance(result, Exception) and not isinstance(result, OSError | WebSocketException):
+            raise result

@@ -1,0 +1,58 @@
+"""Snapshots for books that need one: one scheduler per venue and market, the pairs of the highest turnover first."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from mts_stream.errors import VenueError
+from mts_stream.logs import get_logger
+from producers.backoff import Backoff
+from producers.book_feed import BookFeed
+from producers.rest import RestClient
+
+REQUESTS_AT_ONCE = 4
+
+log = get_logger(__name__)
+
+
+class SnapshotScheduler:
+    """Fetches one snapshot per book at a time, within the client's budget; a failed one is tried again."""
+
+    def __init__(self, rest: RestClient, ranks: Mapping[str, int], now_ns: Callable[[], int]) -> None:
+        self._rest, self._ranks, self._now_ns = rest, ranks, now_ns
+        self._queue: asyncio.PriorityQueue[tuple[int, str]] = asyncio.PriorityQueue()
+        self._wanted: dict[str, BookFeed] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Books whose snapshot is asked for and not there yet: what bounds the queue."""
+        return len(self._wanted)
+
+    def request(self, book: BookFeed) -> None:
+        """Ask for a book's snapshot; asking again while it is on its way changes nothing."""
+        if book.symbol in self._wanted:
+            return
+        self._wanted[book.symbol] = book
+        self._queue.put_nowait((self._ranks.get(book.symbol, len(self._ranks)), book.symbol))
+
+    async def run(self) -> None:
+        """Fetch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(REQUESTS_AT_ONCE):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        backoff = Backoff()
+        while True:
+            rank, symbol = await self._queue.get()
+            try:
+                await self._fetch(symbol)
+                backoff = Backoff()
+            except VenueError as error:
+                log.warning("no snapshot", symbol=symbol, error=str(error))
+                self._queue.put_nowait((rank, symbol))
+                await asyncio.sleep(backoff.next_s())
+
+    async def _fetch(self, symbol: str) -> None:
+        market = self._rest.market
+        body, snapshot = await self._rest.get_with_body(market.snapshot_request(symbol), market.parse_snapshot)
+        self._wanted.pop(symbol).on_snapshot(snapshot, body, self._now_ns())

@@ -1,0 +1,226 @@
+"""A producer process put together: topics, publisher, registry, one feed and connection per venue, market and shard."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
+
+import aiohttp
+
+from mts_stream.domain.instrument import PairListing
+from mts_stream.errors import BadRecordError, KafkaUnavailableError
+from mts_stream.exchanges import MARKETS
+from mts_stream.exchanges.venue import SocketRoute, VenueMarket
+from mts_stream.logs import get_logger
+from mts_stream.settings import Settings
+from mts_stream.wire.envelope import decode_envelope
+from mts_stream.wire.kafka import create_topics
+from producers.backoff import Backoff
+from producers.budget import WeightBudget
+from producers.clock import SlewedClock
+from producers.connection import Connection
+from producers.feeds import Feed
+from producers.publisher import Publisher
+from producers.records import RecordWriter
+from producers.registry import Registry, symbols_of
+from producers.registry_reader import read_listings
+from producers.rest import RestClient
+from producers.resync import SnapshotScheduler
+
+WATCH_S = 0.2
+FLUSH_S = 3.0
+CLOSE_S = 1.5
+RAW_KINDS = ("frame", "keyframe", "snapshot", "status", "registry")
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class ProducerService:
+    """Runs until `stop` is set; `ready` is set when the connections are being kept."""
+
+    def __init__(self, settings: Settings, *, owns_registry: bool = True) -> None:
+        self.settings, self.owns_registry = settings, owns_registry
+        self.ready = asyncio.Event()
+        self.clock = SlewedClock()
+        self.publisher = Publisher(settings, self._on_lost)
+        self.feeds: dict[str, Feed] = {}
+        self.connections: dict[str, Connection] = {}
+        self.listings: list[PairListing] = []
+        self._schedulers: list[SnapshotScheduler] = []
+        self.unconfirmed = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Produce until told to stop, then say `down`, flush and close; raises what a task raises."""
+        serving = asyncio.create_task(self.publisher.run())
+        try:
+            async with aiohttp.ClientSession() as session:
+                await _until(stop, [self._produce(session), self._watch()])
+        finally:
+            await self._close(serving)
+
+    async def _produce(self, session: aiohttp.ClientSession) -> None:
+        await self._ensure_topics()
+        clients = self._clients(session)
+        registry = Registry(list(clients.values()), self.publisher, self.clock)
+        self.listings = await self._listings(registry)
+        self._build(clients)
+        work = [scheduler.run() for scheduler in self._schedulers]
+        work += [connection.run() for connection in self.connections.values()]
+        if self.owns_registry:
+            work.append(registry.run(self.settings.registry_interval_s))
+        self.ready.set()
+        async with asyncio.TaskGroup() as group:
+            for job in work:
+                group.create_task(job)
+
+    async def _ensure_topics(self) -> None:
+        backoff = Backoff(base_s=1.0, cap_s=10.0)
+        while True:
+            try:
+                created = await _in_thread(lambda: create_topics(self.settings))
+            except KafkaUnavailableError as error:
+                log.warning("waiting for Kafka", error=str(error))
+                await asyncio.sleep(backoff.next_s())
+                continue
+            if created:
+                log.info("topics created", topics=created)
+            return
+
+    async def _listings(self, registry: Registry) -> list[PairListing]:
+        if not self.owns_registry:
+            return await self._published_listings()
+        await registry.start(self.settings.pairs, self.settings.pairs_top)
+        registry.publish()
+        return registry.listings
+
+    async def _published_listings(self) -> list[PairListing]:
+        """Another process owns the registry: publish only what it lists."""
+        backoff = Backoff(base_s=1.0, cap_s=10.0)
+        while not (listings := await _in_thread(lambda: read_listings(self.settings))):
+            log.warning("waiting for the registry's first records in mts.instruments")
+            await asyncio.sleep(backoff.next_s())
+        return listings
+
+    def _clients(self, session: aiohttp.ClientSession) -> dict[VenueMarket, RestClient]:
+        clients = {}
+        for market in MARKETS:
+            name = _prefix(market) + "_rest_url"
+            budget = WeightBudget(market.rest_limits.weight_per_minute, self.settings.rest_weight_share)
+            clients[market] = RestClient(market, getattr(self.settings, name), name.upper(), session, budget)
+        return clients
+
+    def _build(self, clients: dict[VenueMarket, RestClient]) -> None:
+        for market in MARKETS:
+            symbols = symbols_of(self.listings, market.venue, market.market)
+            ranks = {symbol: rank for rank, symbol in enumerate(symbols)}
+            scheduler = SnapshotScheduler(clients[market], ranks, self.clock.now_ns)
+            self._schedulers.append(scheduler)
+            for route in market.routes:
+                for number, shard in enumerate(_shards(symbols, self.settings.symbols_per_connection)):
+                    self._add(market, route, number, shard, scheduler)
+
+    def _add(
+        self, market: VenueMarket, route: SocketRoute, number: int, pairs: dict[str, str], scheduler: SnapshotScheduler
+    ) -> None:
+        conn = f"{market.venue}-{market.market}-{route.name}-{number}"
+        channel = route.channels[0]
+        writer = RecordWriter(
+            self.publisher, conn, market.venue, market.market, channel, self.settings.partitions
+        )  # fmt: skip
+        feed = Feed(market, route, writer, self.publisher, pairs, scheduler, self.settings.keyframe_interval_s)
+        url = getattr(self.settings, _prefix(market) + "_ws_url") + route.path
+        per_s = market.socket_limits.messages_per_s
+        self.feeds[conn] = feed
+        self.connections[conn] = Connection(conn, url, feed, self.clock, per_s, lambda: self.publisher.has_room)
+
+    def _on_lost(self, value: bytes) -> None:
+        """A record did not reach Kafka: nothing of its connection's generation may follow it."""
+        try:
+            envelope = decode_envelope(value)
+        except BadRecordError as error:  # we wrote it: a bug, and no reason to stop the others
+            log.error("lost a record that cannot be read", error=str(error))
+            return
+        if (feed := self.feeds.get(envelope.conn)) is not None:
+            feed.on_undelivered(envelope.gen)
+
+    async def _watch(self) -> None:
+        """Give connections up when Kafka has taken nothing for too long; keep the metrics up to date."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            self.publisher.count()
+            if self.publisher.stalled_s > self.settings.producer_stalled_s:
+                for connection in self.connections.values():
+                    connection.drop("backpressure")
+
+    async def _close(self, serving: "asyncio.Task[None]") -> None:
+        for connection in self.connections.values():
+            connection.close("stopped")
+        self.unconfirmed = await self.publisher.flush(FLUSH_S)
+        serving.cancel()
+        if self.unconfirmed:
+            log.error("records not confirmed at the end", count=self.unconfirmed)
+
+    def summary(self) -> dict[str, Any]:
+        """What was published, confirmed by Kafka; `published` counts records of the raw log."""
+        confirmed = self.publisher.confirmed
+        return {
+            "published": sum(confirmed[kind] for kind in RAW_KINDS),
+            "by_kind": dict(sorted(confirmed.items())),
+            "pairs": len(self.listings),
+            "lost": self.publisher.lost,
+            "unconfirmed": self.unconfirmed,
+        }
+
+
+def _prefix(market: VenueMarket) -> str:
+    return market.venue if market.venue == "bybit" else f"{market.venue}_{market.market}"
+
+
+def _shards(symbols: dict[str, str], size: int) -> Iterator[dict[str, str]]:
+    items = list(symbols.items())
+    for start in range(0, len(items), size):
+        yield dict(items[start : start + size])
+
+
+async def _until(stop: asyncio.Event, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run the jobs until told to stop or until one fails; all are cancelled and awaited at the end."""
+    tasks = [asyncio.create_task(job) for job in (*jobs, _wait_for(stop))]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CLOSE_S)
+
+
+async def _wait_for(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """The result of blocking work, from a thread that does not hold up the end of the process."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def job() -> None:
+        try:
+            outcome: tuple[T | None, BaseException | None] = (work(), None)
+        except Exception as error:
+            outcome = (None, error)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=job, daemon=True).start()
+    return await future
