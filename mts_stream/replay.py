@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-import zstandard
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mts_stream.domain.economics import EconomicSettings
@@ -21,6 +21,11 @@ from mts_stream.errors import BadRecordError, MtsError, SettingsError, UsageErro
 from mts_stream.settings import load_settings
 from mts_stream.wire.codec import dead_letter, decode_record, encode_message, topic_of
 from mts_stream.wire.topics import FUNDING, QUALITY, RAW, SIGNALS, SPREADS
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 FILE_OF = {
     SIGNALS: "signals.jsonl",
@@ -92,7 +97,7 @@ def _replay_capture(
             summary.dead += 1
             letter = dead_letter(
                 origin="worker", reason=error.reason, detail=error.detail, topic=RAW, partition=partition,
-                offset=offset, venue=None, stream=capture.name, payload=line,
+                offset=offset, venue=None, stream=None, payload=line,
             )  # fmt: skip
             files[DEAD_LETTERS_FILE].write(letter + b"\n")
             continue
@@ -117,16 +122,16 @@ def read_lines(capture: Path, on_bytes: Callable[[int], None], on_truncated: Cal
                     on_bytes(raw.tell() - told)
                     told = raw.tell()
                 yield line.rstrip(b"\r\n")
-        except (EOFError, OSError, zstandard.ZstdError) as error:
+        except (EOFError, OSError, zstd.ZstdError) as error:
             on_truncated(f"{capture}: broken after line {number}: {error}")
         on_bytes(raw.tell() - told)
 
 
-def _opened(capture: Path, raw: BinaryIO) -> BinaryIO | io.BufferedReader:
+def _opened(capture: Path, raw: BinaryIO) -> Iterable[bytes]:
     if capture.name.endswith(".gz"):
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw))
+        return gzip.GzipFile(fileobj=raw)
     if capture.name.endswith(".zst"):
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+        return zstd.ZstdFile(raw)
     return raw
 
 
