@@ -78,8 +78,9 @@ def test_the_life_of_an_opportunity() -> None:
     """
     bench = Bench(LOW)
     market(bench)
-    for at_ms, u, bid in ((10, 11, "101 50"), (20, 12, "101.2 50"), (1020, 13, "101.2 50"), (1100, 14, "101.2 0,101 0,99 1")):  # fmt: skip
-        bench.feed(diff("bybit:perp", bid, "", first_id=0, last_id=u, at_ms=at_ms, conn="y"))
+    bids = [(10, "101 50"), (20, "101.2 50"), (1020, "101.2 50"), (1100, "101.2 0,101 0,99 1")]
+    for last_id, (at_ms, bid) in enumerate(bids, start=11):
+        bench.feed(diff("bybit:perp", bid, "", first_id=0, last_id=last_id, at_ms=at_ms, conn="y"))
 
     types = [(signal.type, signal.event) for signal in bench.signals]
     closed = bench.signals[-1]
@@ -232,7 +233,8 @@ def test_windows_carry_the_edge_and_count_every_evaluation() -> None:
 
     assert [row.window_start_ns - T0 for row in rows] == [0, 10**9]
     first, second = rows
-    assert (first.edge_open_bps, first.edge_high_bps, first.edge_low_bps, first.edge_close_bps) == ("100", "200", "100", "200")  # fmt: skip
+    assert (first.edge_open_bps, first.edge_high_bps) == ("100", "200")
+    assert (first.edge_low_bps, first.edge_close_bps) == ("100", "200")
     assert first.edge_mean_bps == "150"
     assert (first.valid_ms, first.evaluations, first.outcomes) == (1000, 3, {"book_empty": 1, "signal": 2})
     assert (second.edge_open_bps, second.edge_mean_bps, second.evaluations, second.outcomes) == ("200", "200", 0, {})
@@ -317,7 +319,8 @@ def test_a_books_minute_is_told_at_its_end() -> None:
     bench = Bench(LOW)
     start_ms = (60 - T0 // 10**9 % 60) * 1000  # the next full minute
     bench.feed(registry(at_ms=start_ms), keyframe("binance:perp", "99 1", "101 1", at_ms=start_ms + 10_000))
-    bench.feed(status("down", "binance:perp", at_ms=start_ms + 11_000), status("alive", "bybit:perp", at_ms=start_ms + 60_000))  # fmt: skip
+    bench.feed(status("down", "binance:perp", at_ms=start_ms + 11_000))
+    bench.feed(status("alive", "bybit:perp", at_ms=start_ms + 60_000))
 
     rows = {row.venue: row for row in bench.messages if isinstance(row, BookQuality)}
 
@@ -328,7 +331,10 @@ def test_a_books_minute_is_told_at_its_end() -> None:
     assert rows["bybit"].states == {"empty": 60_000}
 
 
-@pytest.mark.parametrize("checkpoint", [b"", b"{}", b'{"v":2}', b'{"v":1,"offset":3}', b'{"v":1,"offset":3,"pair":{}}', b"[]"])  # fmt: skip
+BROKEN = [b"", b"{}", b'{"v":2}', b'{"v":1,"offset":3}', b'{"v":1,"offset":3,"pair":{}}', b"[]"]
+
+
+@pytest.mark.parametrize("checkpoint", BROKEN)
 def test_a_broken_checkpoint_is_refused(checkpoint: bytes) -> None:
     """An unknown version or a damaged one raises ValueError; the pair is then rebuilt from the log."""
     for key in (PAIR, CLOCK_KEY):

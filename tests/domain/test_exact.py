@@ -24,14 +24,37 @@ def test_a_decimal_string_survives_the_round_trip(value: Decimal) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1", 1), ("1.50", Fraction(3, 2)), (".5", Fraction(1, 2)), ("1e3", 1000), ("-2", -2), ("0.10000000000000000000", Fraction(1, 10))],
-)  # fmt: skip
+    [
+        ("1", 1),
+        ("1.50", Fraction(3, 2)),
+        (".5", Fraction(1, 2)),
+        ("1e3", 1000),
+        ("-2", -2),
+        ("0.10000000000000000000", Fraction(1, 10)),
+    ],
+)
 def test_what_decimal_reads_is_read(text: str, value: Fraction) -> None:
     """Signs, exponents and superfluous zeros are numbers too."""
     assert Fraction(scaled(text), 10**18) == value
 
 
-@pytest.mark.parametrize("text", ["", "NaN", "Infinity", "abc", "1_000", " 1", "1 ", "--1", "1e99", "1e999999999", "٣", "0.0000000000000000001"])  # fmt: skip
+NO_PRICES = [
+    "",
+    "NaN",
+    "Infinity",
+    "abc",
+    "1_000",
+    " 1",
+    "1 ",
+    "--1",
+    "1e99",
+    "1e999999999",
+    "٣",
+    "0.0000000000000000001",
+]
+
+
+@pytest.mark.parametrize("text", NO_PRICES)
 def test_what_is_no_price_is_refused(text: str) -> None:
     """Text, infinities, other scripts' digits and numbers without bounds raise, and cost no memory."""
     with pytest.raises(ValueError):

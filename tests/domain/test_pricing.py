@@ -13,7 +13,8 @@ from tests.domain.builders import instrument
 
 levels = st.lists(st.tuples(st.integers(90, 110), st.integers(1, 30)), min_size=1, max_size=8, unique_by=lambda x: x[0])
 fees = st.integers(0, 60).map(lambda bps: bps * FRACTION_SCALE // 10_000)
-costs_of = st.builds(Costs, fees, fees, st.integers(0, 5).map(lambda b: b * FRACTION_SCALE // 10_000), st.sampled_from([1, 2]))  # fmt: skip
+slippages = st.integers(0, 5).map(lambda bps: bps * FRACTION_SCALE // 10_000)
+costs_of = st.builds(Costs, fees, fees, slippages, st.sampled_from([1, 2]))
 
 
 def plain_walk(asks: list, bids: list, limit: int, lot: int, costs: Costs | None) -> tuple[list[Fill], bool]:

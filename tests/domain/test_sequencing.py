@@ -199,5 +199,6 @@ def test_a_valid_book_is_the_true_book(seed: int, leg: str, lost: float) -> None
         bench.feed(frame)
         book = bench.engine.pairs["BTC-USDT"].engine.legs[leg].book
         if book.state == "valid":
-            shown = tuple({p // 10**18: s // 10**18 for p, s in side.sizes.items()} for side in (book.book.bids, book.book.asks))  # fmt: skip
+            sides = (book.book.bids, book.book.asks)
+            shown = tuple({p // 10**18: s // 10**18 for p, s in side.sizes.items()} for side in sides)
             assert shown == truth[book.sequence]
