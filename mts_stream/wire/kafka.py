@@ -12,7 +12,10 @@ from mts_stream.settings import Settings
 from mts_stream.wire.topics import TOPICS, Topic
 
 ANSWER_S = 10.0
+SHOWN_POLL_S = 0.05
 POLL_RECORDS = 500
+LEADER_WAIT_S = 0.05
+LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 class Record(NamedTuple):
@@ -31,7 +34,7 @@ def client_config(settings: Settings, **more: Any) -> dict[str, Any]:
     config: dict[str, Any] = {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "security.protocol": settings.kafka_security_protocol,
-        "log_level": 3,
+        "log_level": 2,  # it repeats "connection refused" 20 times a second; our errors and logs say it once
         "reconnect.backoff.ms": 100,
         "reconnect.backoff.max.ms": 2000,
     }
@@ -69,26 +72,47 @@ def _unavailable(settings: Settings, error: object) -> KafkaUnavailableError:
 
 
 def create_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[str]:
-    """Create the topics that are missing; returns their names.
+    """Create the topics that are missing, wait until the broker shows them, and return the names of those created.
 
     Raises KafkaUnavailableError, and SettingsError where a topic stands with another number of partitions.
     """
     admin = AdminClient(client_config(settings))
-    standing = _partition_counts(settings, admin)
-    missing = []
-    for topic in topics:
-        count = settings.partitions if topic.partitioned else 1
-        if topic.name not in standing:
-            missing.append(NewTopic(topic.name, count, settings.replication_factor, config=topic.config()))
-        elif standing[topic.name] != count:
+    wanted = tuple(topics)
+    standing = _standing(settings, admin, wanted)
+    created = _create(settings, admin, [topic for topic in wanted if topic.name not in standing])
+    # Another process may have created one just now, in its own way; and a broker shows a new topic a moment later.
+    deadline = time.monotonic() + ANSWER_S
+    while len(_standing(settings, admin, wanted)) < len(wanted):
+        if time.monotonic() > deadline:
+            raise _unavailable(settings, "topics that were created are not to be seen")
+        time.sleep(SHOWN_POLL_S)
+    return created
+
+
+def _standing(settings: Settings, admin: AdminClient, wanted: Iterable[Topic]) -> set[str]:
+    """Which of the topics stand; raises SettingsError for one with another number of partitions."""
+    counts = _partition_counts(settings, admin)
+    for topic in wanted:
+        if counts.get(topic.name, _count(settings, topic)) != _count(settings, topic):
             raise SettingsError(
-                f"PARTITIONS={settings.partitions}: topic {topic.name} stands with {standing[topic.name]} partitions, "
+                f"PARTITIONS={settings.partitions}: topic {topic.name} stands with {counts[topic.name]} partitions, "
                 "which cannot be changed in place; set PARTITIONS to that number or use a new cluster"
             )
-    created = admin.create_topics(missing, request_timeout=ANSWER_S) if missing else {}
-    for future in created.values():
+    return {topic.name for topic in wanted if topic.name in counts}
+
+
+def _count(settings: Settings, topic: Topic) -> int:
+    return settings.partitions if topic.partitioned else 1
+
+
+def _create(settings: Settings, admin: AdminClient, missing: Iterable[Topic]) -> list[str]:
+    new = [NewTopic(t.name, _count(settings, t), settings.replication_factor, config=t.config()) for t in missing]
+    answers = admin.create_topics(new, request_timeout=ANSWER_S) if new else {}
+    created = []
+    for name, future in answers.items():
         try:
             future.result(ANSWER_S)
+            created.append(name)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise _unavailable(settings, error.args[0].str()) from error
@@ -181,20 +205,32 @@ class Reader:
 
     def end_offsets(self) -> dict[tuple[str, int], int]:
         """The offset after the last record of each partition, as the broker has it now."""
-        ends = {}
-        for tp in self._consumer.assignment():
-            _, high = self._consumer.get_watermark_offsets(tp, timeout=ANSWER_S)
-            ends[tp.topic, tp.partition] = high
-        return ends
+        return {where: end for where, (_, end) in self._watermarks().items()}
+
+    def begin_offsets(self) -> dict[tuple[str, int], int]:
+        """The offset of the first record that each partition still has."""
+        return {where: begin for where, (begin, _) in self._watermarks().items()}
+
+    def _watermarks(self) -> dict[tuple[str, int], tuple[int, int]]:
+        return {(tp.topic, tp.partition): self._watermark(tp) for tp in self._consumer.assignment()}
+
+    def _watermark(self, tp: TopicPartition) -> tuple[int, int]:
+        """First offset and end of a partition; waits while it has no leader, as in its topic's first moments."""
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                begin, end = self._consumer.get_watermark_offsets(tp, timeout=ANSWER_S)
+                return begin, end
+            except KafkaException as error:
+                if error.args[0].code() not in LEADERLESS or time.monotonic() > deadline:
+                    raise _unavailable(self.settings, error.args[0].str()) from error
+                time.sleep(LEADER_WAIT_S)
 
     def read_to_end(self, give_up_s: float = 60.0) -> Iterator[Record]:
         """Everything up to the end that stands now; raises KafkaUnavailableError when nothing comes any more."""
-        ends = self.end_offsets()
-        begins = {
-            (tp.topic, tp.partition): self._consumer.get_watermark_offsets(tp, timeout=ANSWER_S)[0]
-            for tp in self._consumer.assignment()
-        }
-        left = {key for key, end in ends.items() if end > begins[key]}
+        watermarks = self._watermarks()
+        ends = {key: end for key, (_, end) in watermarks.items()}
+        left = {key for key, (begin, end) in watermarks.items() if end > begin}
         last = time.monotonic()
         while left:
             for record in self.poll(0.2):

@@ -1,0 +1,83 @@
+"""What a demo is told, and the settings that follow from it: the environment wins over the demo's own choices."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mts_stream.settings import Settings, load_settings
+
+UNATTENDED_S = 60.0
+"""How long a demo runs when nobody can press Ctrl-C and no duration was given."""
+
+CHOICES = {"MAX_FEED_LAG_MS": "2000", "CHECKPOINT_INTERVAL_S": "1", "SINK_BATCH_AGE_MS": "250"}
+"""Settings that suit a short run on one small machine."""
+
+PORTS = ("WORKER_WEB_PORT", "SINK_WEB_PORT", "PRODUCER_METRICS_PORT", "WEB_PORT")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """One demo: how long (None: until it is stopped), how large, which market, and what it leaves behind."""
+
+    duration_s: float | None = UNATTENDED_S
+    pairs: int = 5
+    seed: int = 1
+    record: Path | None = None
+    data: Path | None = None
+    as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the parts of one demo listen."""
+
+    kafka: str
+    clickhouse: str
+    ports: Mapping[str, int]
+
+    def url(self, variable: str) -> str:
+        """The address of the web server whose port the variable names."""
+        return f"http://127.0.0.1:{self.ports[variable]}"
+
+    @property
+    def web(self) -> str:
+        """The live page."""
+        return self.url("WEB_PORT")
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Prometheus endpoints by process."""
+        names = {"worker": "WORKER_WEB_PORT", "sink": "SINK_WEB_PORT", "producers": "PRODUCER_METRICS_PORT"}
+        return {name: f"{self.url(variable)}/metrics" for name, variable in names.items()}
+
+
+def is_set(variable: str, environment: Mapping[str, str]) -> bool:
+    """Whether the environment says something on a variable, in whatever case."""
+    return any(name.upper() == variable and value for name, value in environment.items())
+
+
+def part_environment(addresses: Addresses, directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """What is added to the environment of every part: its addresses and directories, and choices nobody else made."""
+    choices = {name: value for name, value in CHOICES.items() if not is_set(name, environment)}
+    return {
+        **choices,
+        **{variable: str(port) for variable, port in addresses.ports.items()},
+        "KAFKA_BOOTSTRAP_SERVERS": addresses.kafka,
+        "CLICKHOUSE_URL": addresses.clickhouse,
+        "WORKER_DATA_DIR": str(directory / "worker"),
+        "SINK_DATA_DIR": str(directory / "sink"),
+    }
+
+
+def settings_of(part_env: Mapping[str, str]) -> Settings:
+    """The settings that a part with this added environment has in force; raises SettingsError."""
+    return load_settings(**{name.lower(): value for name, value in part_env.items()})
+
+
+def ports_wanted(environment: Mapping[str, str] = os.environ) -> dict[str, int | None]:
+    """The port of each web server: what the environment says, None for a free one; raises SettingsError."""
+    settings = load_settings()
+    return {
+        variable: getattr(settings, variable.lower()) if is_set(variable, environment) else None for variable in PORTS
+    }

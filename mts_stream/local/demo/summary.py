@@ -1,0 +1,93 @@
+"""The closing words of a demo: small sums that a reader can check with the eye."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mts_stream.local.demo.accounts import Accounts
+from mts_stream.local.demo.episodes import Comparison
+
+MISSED_SHOWN = 5
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Everything a demo can say of itself when it has ended."""
+
+    accounts: Accounts = field(default_factory=Accounts)
+    comparison: Comparison = field(default_factory=Comparison)
+    reasons: list[str] = field(default_factory=list)
+    timeline: dict[str, float] = field(default_factory=dict)
+    resident_mib_peak: float = 0.0
+    cpu_idle_share: float | None = None
+    recorded: int | None = None
+
+    def done_line(self) -> dict[str, Any]:
+        """The closing line of `--json`: the agreed keys, and more after them."""
+        return self.accounts.done_line() | {
+            "episodes": self.comparison.counts() | {"missed_why": self.reasons},
+            "first_opportunity_s": self.timeline.get("first_opportunity"),
+            "timeline_s": self.timeline,
+            "resident_mib": round(self.resident_mib_peak),
+            "cpu_idle_share": None if self.cpu_idle_share is None else round(self.cpu_idle_share, 3),
+            "repeats": self.accounts.repeats,
+            "skipped": self.accounts.handled.skipped,
+            "complete": not self.accounts.unfinished,
+            "problems": self.accounts.problems(),
+        }
+
+
+def summary_lines(outcome: Outcome) -> list[str]:
+    """The summary for people."""
+    return ["", *_sums(outcome.accounts), "", *_episodes(outcome), *_machine(outcome), *_verdict(outcome.accounts)]
+
+
+def _sums(accounts: Accounts) -> Iterator[str]:
+    handled = accounts.handled
+    left = [
+        ("records evaluated", handled.evaluated),
+        ("not for evaluation", handled.not_evaluated),
+        ("dead", handled.dead),
+    ]
+    right = [("rows in ClickHouse", accounts.stored), ("refused by the sink", accounts.refused)]
+    columns = [_column(left, "published", accounts.published), _column(right, "results on topics", accounts.results)]
+    height = max(map(len, columns))
+    for a, b in zip(*(_padded(column, height) for column in columns), strict=True):
+        yield f"  {a}      {b}".rstrip()
+
+
+def _column(parts: Sequence[tuple[str, int]], whole: str, count: int) -> list[str]:
+    rows = [f"{name:<20}{number:>12,}" for name, number in parts]
+    return [*rows, f"{'':<20}{'-' * 12}", f"{whole:<20}{count:>12,}"]
+
+
+def _padded(column: list[str], height: int) -> list[str]:
+    """The column with empty rows on top, so that all end on one line."""
+    return [" " * len(column[0])] * (height - len(column)) + column
+
+
+def _episodes(outcome: Outcome) -> Iterator[str]:
+    counts = outcome.comparison.counts()
+    yield (
+        f"  episodes: {counts['expected']} expected, {counts['found']} found, {counts['missed']} missed; "
+        f"{counts['found_without']} opportunities without one"
+    )
+    for reason in outcome.reasons[:MISSED_SHOWN]:
+        yield f"    missed {reason}"
+
+
+def _machine(outcome: Outcome) -> Iterator[str]:
+    idle = "" if outcome.cpu_idle_share is None else f", CPU idle {outcome.cpu_idle_share:.0%}"
+    first = outcome.timeline.get("first_opportunity")
+    shown = "none was seen" if first is None else f"{first:.1f} s after the start"
+    yield f"  first opportunity on the page: {shown}; memory at most {outcome.resident_mib_peak:,.0f} MiB{idle}"
+    if outcome.recorded is not None:
+        yield f"  recorded: {outcome.recorded:,} raw records"
+
+
+def _verdict(accounts: Accounts) -> Iterator[str]:
+    problems = accounts.problems()
+    if not problems:
+        yield f"  all adds up: lost {accounts.lost}, doubled {accounts.doubled}, false signals {accounts.false_signals}"
+    for problem in problems:
+        yield f"  {problem}"
