@@ -12,6 +12,7 @@ from pathlib import Path
 
 END_TIMEOUT_S = 10.0
 POLL_INTERVAL_S = 0.02
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # start times count from the boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +73,4 @@ def _start_time_linux(pid: int) -> str | None:
         return None
     # The name, in brackets, may hold spaces and brackets itself; field 3 is the state, field 22 the start in ticks.
     fields = text.rpartition(")")[2].split()
-    return None if fields[0] in ("Z", "X") else fields[19]
+    return None if fields[0] in ("Z", "X") else f"{BOOT_ID.read_text().strip()}/{fields[19]}"
