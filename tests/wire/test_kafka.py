@@ -4,6 +4,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -81,6 +82,16 @@ def test_another_number_of_partitions_is_refused(cluster: Settings, topic: str) 
     """A topic's number of partitions decides who holds which pair, so it is never changed in silence."""
     with pytest.raises(SettingsError, match=f"PARTITIONS=5: topic {topic} stands with {PARTITIONS}"):
         create_topics(cluster.model_copy(update={"partitions": 5}), [Topic(topic, "")])
+
+
+def test_two_who_create_at_once_agree(cluster: Settings) -> None:
+    """Workers that start together create each topic once, and none goes on before it is there to be read."""
+    new = [Topic(f"test.{secrets.token_hex(4)}", "") for _ in range(5)]
+    with ThreadPoolExecutor(3) as pool:
+        created = list(pool.map(lambda _: create_topics(cluster, new), range(3)))
+
+    assert sorted(name for names in created for name in names) == sorted(topic.name for topic in new)
+    assert {topic.name for topic in new} <= topic_partitions(cluster).keys()
 
 
 def test_a_cluster_has_an_id(cluster: Settings) -> None:
