@@ -21,7 +21,7 @@ import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mts_stream import metrics, transport
-from mts_stream.errors import KafkaUnavailableError, MtsError
+from mts_stream.errors import KafkaUnavailableError, MtsError, SettingsError
 from mts_stream.health import RecoveryWatch, WorkerHealth
 from mts_stream.logs import configure_logging, get_logger
 from mts_stream.settings import Settings, load_settings
@@ -49,8 +49,9 @@ class WorkerApp(faust.App):  # type: ignore[misc]
 
     async def on_first_start(self) -> None:
         """Make the topics first: the consumer of a topic that does not exist never starts."""
-        await super().on_first_start()
         try:
+            make_directory(Path(self.conf.datadir))
+            await super().on_first_start()
             await kafka_ready(self.settings)
         except MtsError as error:
             exit_with(error)
@@ -113,8 +114,18 @@ def settings_or_exit() -> Settings:
 
 def exit_with(error: MtsError) -> NoReturn:
     """Print the error's one line and end the process with its code."""
-    print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"error: {error}", file=sys.__stderr__, flush=True)
     raise SystemExit(error.exit_code)
+
+
+def make_directory(path: Path) -> None:
+    """Make the worker's directory with its parents, which Faust does not; raises SettingsError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the worker's data directory {path}: {error.strerror}; choose one that can be written"
+        ) from error
 
 
 async def kafka_ready(settings: Settings) -> None:
