@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
 from mts_stream.errors import BadRecordError
+from mts_stream.exchanges.binance_rest import BinanceRest, PerpRest, SpotRest
 from mts_stream.exchanges.venue import (
     BookImage,
     BookSnapshot,
@@ -21,10 +22,6 @@ from mts_stream.exchanges.venue import (
     DepthFrame,
     FundingFrame,
     Incoming,
-    InstrumentFigures,
-    InstrumentPage,
-    ListedInstrument,
-    Refusal,
     RestLimits,
     RestRequest,
     SocketLimits,
@@ -89,12 +86,7 @@ def decode_funding(frame: Raw, origin: Origin) -> FundingUpdate:
     return FundingUpdate(origin, mark.r or None, mark.T * NS_PER_MS if mark.T else None, None)
 
 
-# What the producers need of the venue: streams, control frames, the book recipe's rules, REST.
-
-_NEVER_MS = 4_000_000_000_000  # USD-M gives contracts without an end a delivery date in 2100
-_SPOT_STATUS = {"TRADING": "trading", "BREAK": "halted", "HALT": "halted", "CANCEL_ONLY": "halted"}
-_PERP_STATUS = {"TRADING": "trading", "SETTLING": "settling", "PRE_SETTLE": "settling", "PRE_DELIVERING": "settling"}
-_PERP_STATUS |= {"DELIVERING": "settling", "DELIVERED": "delisted", "CLOSE": "delisted"}
+# What the producers need of the venue: streams, control frames, the book recipe's rules. REST: binance_rest.py.
 
 
 class _Combined(msgspec.Struct):
@@ -125,66 +117,12 @@ class _MarkHeader(msgspec.Struct, gc=False):
     st: int = 1
 
 
-class _Filter(msgspec.Struct):
-    filterType: str  # noqa: N815
-    tickSize: str = "0"  # noqa: N815
-    stepSize: str = "0"  # noqa: N815
-    minNotional: str = ""  # noqa: N815
-    notional: str = ""
-
-
-class _Symbol(msgspec.Struct):
-    symbol: str
-    status: str
-    baseAsset: str  # noqa: N815
-    quoteAsset: str  # noqa: N815
-    filters: list[_Filter]
-    contractType: str = ""  # noqa: N815
-    marginAsset: str = ""  # noqa: N815
-    deliveryDate: int = 0  # noqa: N815
-
-
-class _ExchangeInfo(msgspec.Struct):
-    symbols: list[_Symbol]
-
-
-class _Ticker24(msgspec.Struct):
-    symbol: str
-    lastPrice: str  # noqa: N815
-    quoteVolume: str  # noqa: N815
-
-
-class _Premium(msgspec.Struct):
-    symbol: str
-    indexPrice: str  # noqa: N815
-
-
-class _FundingInfo(msgspec.Struct):
-    symbol: str
-    fundingIntervalHours: int  # noqa: N815
-
-
-class _ServerTime(msgspec.Struct):
-    serverTime: int  # noqa: N815
-
-
-class _ErrorBody(msgspec.Struct):
-    code: int
-    msg: str = ""
-
-
 _combined = msgspec.json.Decoder(_Combined)
 _diff_header = msgspec.json.Decoder(_DiffHeader)
 _mark_header = msgspec.json.Decoder(_MarkHeader)
-_exchange_info = msgspec.json.Decoder(_ExchangeInfo)
-_tickers = msgspec.json.Decoder(list[_Ticker24])
-_premiums = msgspec.json.Decoder(list[_Premium])
-_funding_infos = msgspec.json.Decoder(list[_FundingInfo])
-_server_time = msgspec.json.Decoder(_ServerTime)
-_error_body = msgspec.json.Decoder(_ErrorBody)
 
 
-class _Binance:
+class _Binance(BinanceRest):
     """What spot and USD-M share."""
 
     venue = "binance"
@@ -194,7 +132,6 @@ class _Binance:
     rest_limits: RestLimits
     snapshots_by_rest = True
     funding_in_parts = False
-    _api: str
     _depth_stream: str
     _depth_weight: int
 
@@ -226,7 +163,7 @@ class _Binance:
             if not combined.stream:
                 return _control(combined)
             return _stream_frame(combined)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Control("unknown", detail=str(error))
 
     def keyframe(self, image: BookImage) -> bytes:
@@ -245,29 +182,6 @@ class _Binance:
         """`lastUpdateId`, `bids`, `asks`."""
         book = _snapshot.decode(body)
         return BookSnapshot(book.lastUpdateId, book.bids, book.asks)
-
-    def time_request(self) -> RestRequest:
-        """The server's clock."""
-        return RestRequest(f"{self._api}/time")
-
-    def parse_time_ms(self, body: bytes) -> float:
-        """`serverTime`."""
-        return float(_server_time.decode(body).serverTime)
-
-    def refusal(self, body: bytes) -> Refusal | None:
-        """`{"code":-1121,"msg":"Invalid symbol."}`."""
-        try:
-            error = _error_body.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
-        return Refusal(error.code, error.msg)
-
-    def parse_instruments(self, body: bytes) -> InstrumentPage:
-        """All symbols of exchangeInfo; it has no pages."""
-        return InstrumentPage([self._listed(symbol) for symbol in _exchange_info.decode(body).symbols])
-
-    def _listed(self, symbol: _Symbol) -> ListedInstrument:
-        raise NotImplementedError
 
 
 def _control(message: _Combined) -> Control:
@@ -300,14 +214,13 @@ def _stream_frame(combined: _Combined) -> Incoming:
     return Control("ignored", detail="unwanted_stream")
 
 
-class BinanceSpot(_Binance):
+class BinanceSpot(SpotRest, _Binance):
     """Spot: wss://data-stream.binance.vision/stream, https://data-api.binance.vision/api/v3."""
 
     market = "spot"
     routes: tuple[SocketRoute, ...] = (SocketRoute("public", "/stream", ("depth",)),)
     socket_limits = SocketLimits(messages_per_s=5, topics_per_request=200)
     rest_limits = RestLimits(6000, "X-MBX-USED-WEIGHT-1M")
-    _api = "/api/v3"
     _depth_stream = "depth@100ms"
     _depth_weight = 50
 
@@ -317,25 +230,8 @@ class BinanceSpot(_Binance):
             return "stale"
         return "applies" if frame.first_id <= local_id + 1 else "gap"
 
-    def instruments_request(self, cursor: str) -> RestRequest:
-        """All symbols."""
-        return RestRequest("/api/v3/exchangeInfo", weight=20)
 
-    def figures_requests(self) -> tuple[RestRequest, ...]:
-        """Last prices and turnover."""
-        return (RestRequest("/api/v3/ticker/24hr", weight=80),)
-
-    def parse_figures(self, bodies: Sequence[bytes]) -> dict[str, InstrumentFigures]:
-        """The last price is what spot can be compared by."""
-        return {t.symbol: InstrumentFigures(t.lastPrice, t.quoteVolume) for t in _tickers.decode(bodies[0])}
-
-    def _listed(self, symbol: _Symbol) -> ListedInstrument:
-        unfit = "" if symbol.quoteAsset == "USDT" else f"quoted in {symbol.quoteAsset}"
-        status = _SPOT_STATUS.get(symbol.status, "halted")
-        return ListedInstrument("binance", "spot", *_rules(symbol), status, unfit=unfit)
-
-
-class BinancePerp(_Binance):
+class BinancePerp(PerpRest, _Binance):
     """USD-M: wss://fstream.binance.com, books on /public, funding on /market since 2026-04-23 (0.1)."""
 
     market = "perp"
@@ -345,7 +241,6 @@ class BinancePerp(_Binance):
     )
     socket_limits = SocketLimits(messages_per_s=10, topics_per_request=200)
     rest_limits = RestLimits(2400, "X-MBX-USED-WEIGHT-1M")
-    _api = "/fapi/v1"
     _depth_stream = "depth@0ms"
     _depth_weight = 20
 
@@ -355,45 +250,3 @@ class BinancePerp(_Binance):
             return "stale"
         previous = -1 if frame.previous_id is None else frame.previous_id
         return "applies" if previous == local_id or (is_first and 0 <= previous <= local_id) else "gap"
-
-    def instruments_request(self, cursor: str) -> RestRequest:
-        """All symbols."""
-        return RestRequest("/fapi/v1/exchangeInfo")
-
-    def figures_requests(self) -> tuple[RestRequest, ...]:
-        """Turnover, index prices, and the intervals that are not the default."""
-        return (
-            RestRequest("/fapi/v1/ticker/24hr", weight=40),
-            RestRequest("/fapi/v1/premiumIndex", weight=10),
-            RestRequest("/fapi/v1/fundingInfo", weight=0),
-        )
-
-    def parse_figures(self, bodies: Sequence[bytes]) -> dict[str, InstrumentFigures]:
-        """fundingInfo lists adjusted symbols alone (1.4); the others settle every 8 hours."""
-        tickers, premiums, fundings = bodies
-        hours = {f.symbol: f.fundingIntervalHours for f in _funding_infos.decode(fundings)}
-        turnover = {t.symbol: t.quoteVolume for t in _tickers.decode(tickers)}
-        return {
-            p.symbol: InstrumentFigures(p.indexPrice, turnover.get(p.symbol, "0"), hours.get(p.symbol, 8))
-            for p in _premiums.decode(premiums)
-        }
-
-    def _listed(self, symbol: _Symbol) -> ListedInstrument:
-        unfit = ""
-        if symbol.contractType != "PERPETUAL":
-            unfit = f"contract type {symbol.contractType}"
-        elif (symbol.quoteAsset, symbol.marginAsset) != ("USDT", "USDT"):
-            unfit = f"quoted in {symbol.quoteAsset}, settled in {symbol.marginAsset}"
-        delisting = symbol.deliveryDate if 0 < symbol.deliveryDate < _NEVER_MS else None
-        status = _PERP_STATUS.get(symbol.status, "halted")
-        return ListedInstrument("binance", "perp", *_rules(symbol), status, delisting_ms=delisting, unfit=unfit)
-
-
-def _rules(symbol: _Symbol) -> tuple[str, str, str, str, str, str]:
-    """Symbol, base, quote, tick, lot and minimum; pricePrecision and quantityPrecision are not tick and step."""
-    rules = {rule.filterType: rule for rule in symbol.filters}
-    nothing = _Filter("")
-    minimum = rules.get("NOTIONAL") or rules.get("MIN_NOTIONAL") or nothing
-    tick, lot = rules.get("PRICE_FILTER", nothing).tickSize, rules.get("LOT_SIZE", nothing).stepSize
-    names = symbol.symbol, symbol.baseAsset, symbol.quoteAsset
-    return *names, tick, lot, minimum.minNotional or minimum.notional or "0"

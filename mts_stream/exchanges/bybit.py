@@ -6,7 +6,6 @@ Tickers of linear send a snapshot, then deltas with the changed fields alone; ab
 """
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -14,19 +13,14 @@ from msgspec import Raw
 
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
 from mts_stream.errors import BadRecordError
+from mts_stream.exchanges.bybit_rest import BybitRest
 from mts_stream.exchanges.venue import (
     BookImage,
-    BookSnapshot,
     Control,
     DepthFrame,
     FundingFrame,
     Incoming,
-    InstrumentFigures,
-    InstrumentPage,
-    ListedInstrument,
-    Refusal,
     RestLimits,
-    RestRequest,
     SocketLimits,
     SocketRoute,
     Verdict,
@@ -104,11 +98,9 @@ def _whole(origin: Origin, name: str, text: str, unit: int) -> int | None:
     return int(text) * unit
 
 
-# What the producers need of the venue: streams, control frames, the book recipe's rules, REST.
+# What the producers need of the venue: streams, control frames, the book recipe's rules. REST: bybit_rest.py.
 
 BOOK_LEVELS = 50
-_STATUS = {"Trading": "trading", "PreLaunch": "halted", "Delivering": "settling", "Closed": "delisted"}
-_UNFIT_TYPES = frozenset({"stock", "commodity", "forex", "xstocks"})  # their markets close (3, rule 4)
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -132,96 +124,14 @@ class _BookHeader(msgspec.Struct, gc=False):
     seq: int = 0
 
 
-class _RetCode(msgspec.Struct):
-    retCode: int  # noqa: N815
-    retMsg: str = ""  # noqa: N815
-
-
-class _RestBook(msgspec.Struct):
-    u: int
-    b: list[tuple[str, str]]
-    a: list[tuple[str, str]]
-
-
-class _RestBookAnswer(msgspec.Struct):
-    result: _RestBook
-
-
-class _PriceFilter(msgspec.Struct):
-    tickSize: str = "0"  # noqa: N815
-
-
-class _LotFilter(msgspec.Struct):
-    qtyStep: str = ""  # noqa: N815
-    basePrecision: str = ""  # noqa: N815
-    minNotionalValue: str = ""  # noqa: N815
-    minOrderAmt: str = ""  # noqa: N815
-
-
-class _Instrument(msgspec.Struct):
-    symbol: str
-    status: str
-    baseCoin: str  # noqa: N815
-    quoteCoin: str  # noqa: N815
-    priceFilter: _PriceFilter  # noqa: N815
-    lotSizeFilter: _LotFilter  # noqa: N815
-    contractType: str = ""  # noqa: N815
-    settleCoin: str = ""  # noqa: N815
-    symbolType: str = ""  # noqa: N815
-    deliveryTime: str = "0"  # noqa: N815
-    fundingInterval: int = 0  # noqa: N815
-    isPreListing: bool = False  # noqa: N815
-
-
-class _InstrumentList(msgspec.Struct):
-    list: list[_Instrument]
-    nextPageCursor: str = ""  # noqa: N815
-
-
-class _InstrumentsAnswer(msgspec.Struct):
-    result: _InstrumentList
-
-
-class _TickerRow(msgspec.Struct):
-    symbol: str
-    lastPrice: str = "0"  # noqa: N815
-    indexPrice: str = ""  # noqa: N815
-    turnover24h: str = "0"
-    fundingIntervalHour: str = ""  # noqa: N815
-
-
-class _TickerList(msgspec.Struct):
-    list: list[_TickerRow]
-
-
-class _TickersAnswer(msgspec.Struct):
-    result: _TickerList
-
-
-class _TimeResult(msgspec.Struct):
-    timeNano: str  # noqa: N815
-
-
-class _TimeAnswer(msgspec.Struct):
-    result: _TimeResult
-
-
 _message = msgspec.json.Decoder(_Message)
 _book_header = msgspec.json.Decoder(_BookHeader)
 _ticker_data = msgspec.json.Decoder(dict[str, Any])
-_ret_code = msgspec.json.Decoder(_RetCode)
-_rest_book = msgspec.json.Decoder(_RestBookAnswer)
-_instruments = msgspec.json.Decoder(_InstrumentsAnswer)
-_ticker_rows = msgspec.json.Decoder(_TickersAnswer)
-_time = msgspec.json.Decoder(_TimeAnswer)
 
 
-class BybitMarket:
+class BybitMarket(BybitRest):
     """Spot or linear: wss://stream.bybit.com/v5/public/<category>, https://api.bybit.com/v5/market."""
 
-    venue = "bybit"
-    market: str
-    category: str
     routes: tuple[SocketRoute, ...]
     socket_limits: SocketLimits
     rest_limits = RestLimits(7200, "")  # 600 requests in 5 s per address, each of weight 1 (2.4)
@@ -257,7 +167,7 @@ class BybitMarket:
                 return _book_frame(head, message)
             if head.topic.startswith("tickers."):
                 return _ticker_frame(head, message)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Control("unknown", detail=str(error))
         return _control(head)
 
@@ -279,71 +189,6 @@ class BybitMarket:
         """A tickers message of type snapshot."""
         head = {"topic": f"tickers.{symbol}", "type": "snapshot", "data": data}
         return msgspec.json.encode(head | {"cs": cross_sequence, "ts": exchange_ms})
-
-    def snapshot_request(self, symbol: str) -> RestRequest:
-        """Not aligned with the stream of 50 levels, so good for looking only."""
-        params = ("category", self.category), ("symbol", symbol), ("limit", "200")
-        return RestRequest("/v5/market/orderbook", params)
-
-    def parse_snapshot(self, body: bytes) -> BookSnapshot:
-        """`u`, `b`, `a`."""
-        book = _rest_book.decode(body).result
-        return BookSnapshot(book.u, book.b, book.a)
-
-    def instruments_request(self, cursor: str) -> RestRequest:
-        """Pages of 1000: linear has more."""
-        params = ("category", self.category), ("limit", "1000")
-        return RestRequest("/v5/market/instruments-info", (*params, ("cursor", cursor)) if cursor else params)
-
-    def parse_instruments(self, body: bytes) -> InstrumentPage:
-        """One page."""
-        result = _instruments.decode(body).result
-        return InstrumentPage([self._listed(row) for row in result.list], result.nextPageCursor)
-
-    def _listed(self, row: _Instrument) -> ListedInstrument:
-        lots = row.lotSizeFilter
-        is_perp = self.market == "perp"
-        return ListedInstrument(
-            self.venue, self.market, row.symbol, row.baseCoin, row.quoteCoin,
-            row.priceFilter.tickSize, lots.qtyStep or lots.basePrecision or "0",
-            lots.minNotionalValue or lots.minOrderAmt or "0", _STATUS.get(row.status, "halted"),
-            "innovation" if row.symbolType == "innovation" else "default",
-            max(1, row.fundingInterval // 60) if is_perp and row.fundingInterval else None,
-            int(row.deliveryTime) or None if row.deliveryTime.isdigit() else None, _unfit(row, is_perp),
-        )  # fmt: skip
-
-    def figures_requests(self) -> tuple[RestRequest, ...]:
-        """All tickers in one answer."""
-        return (RestRequest("/v5/market/tickers", (("category", self.category),)),)
-
-    def parse_figures(self, bodies: Sequence[bytes]) -> dict[str, InstrumentFigures]:
-        """The index price, or the last one on spot."""
-        rows = _ticker_rows.decode(bodies[0]).result.list
-        return {
-            row.symbol: InstrumentFigures(
-                row.indexPrice or row.lastPrice, row.turnover24h, _hours(row.fundingIntervalHour)
-            )
-            for row in rows
-        }
-
-    def time_request(self) -> RestRequest:
-        """The server's clock."""
-        return RestRequest("/v5/market/time")
-
-    def parse_time_ms(self, body: bytes) -> float:
-        """`timeNano`."""
-        try:
-            return float(Decimal(_time.decode(body).result.timeNano) / NS_PER_MS)
-        except InvalidOperation as error:
-            raise msgspec.ValidationError(f"timeNano is no number: {error}") from error
-
-    def refusal(self, body: bytes) -> Refusal | None:
-        """Errors come with HTTP 200 and a retCode other than 0."""
-        try:
-            answer = _ret_code.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
-        return Refusal(answer.retCode, answer.retMsg) if answer.retCode else None
 
 
 class BybitSpot(BybitMarket):
@@ -388,17 +233,3 @@ def _control(head: _Message) -> Control:
     if head.op in ("subscribe", "unsubscribe"):
         return Control("ack", head.req_id)
     return Control("unknown", detail="neither a topic nor an answer")
-
-
-def _unfit(row: _Instrument, is_perp: bool) -> str:
-    if row.quoteCoin != "USDT" or (is_perp and row.settleCoin != "USDT"):
-        return f"quoted in {row.quoteCoin}, settled in {row.settleCoin or row.quoteCoin}"
-    if is_perp and row.contractType != "LinearPerpetual":
-        return f"contract type {row.contractType}"
-    if row.symbolType in _UNFIT_TYPES:
-        return f"type {row.symbolType}"
-    return "not trading continuously yet" if row.isPreListing else ""
-
-
-def _hours(text: str) -> int | None:
-    return int(text) if text.isdigit() and int(text) > 0 else None
