@@ -69,7 +69,7 @@ def _schema(message: str, model: Any) -> Document:
 
 
 def _open(schema: Any) -> Any:
-    """We write exactly the fields of the models; readers should ignore those they do not know, so that some can come."""
+    """We write exactly the models' fields; readers should ignore those they do not know, so that more can come."""
     if isinstance(schema, dict):
         return {k: _open(v) for k, v in schema.items() if not (k == "additionalProperties" and v is False)}
     return [_open(item) for item in schema] if isinstance(schema, list) else schema

@@ -1,0 +1,193 @@
+"""The store on a real engine: rows come back as they went in, repetitions are nothing, errors mean what they say."""
+
+import json
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from mts_stream.clickhouse.runner import migrate
+from mts_stream.errors import StoreError
+from mts_stream.settings import Settings, load_settings
+from mts_stream.sinks.batching import Batch
+from mts_stream.sinks.clickhouse import RowsRefusedError, Store, StoreUnavailableError
+from mts_stream.sinks.rows import COLUMNS, rows_of
+from mts_stream.sinks.writer import Writer
+from mts_stream.wire import topics
+from tests.sinks import messages
+
+
+@pytest.fixture
+async def settings(clickhouse: str) -> Settings:
+    """A migrated database of the test's own."""
+    settings = load_settings(clickhouse_url=clickhouse, clickhouse_database=f"t_{uuid.uuid4().hex[:12]}")
+    await migrate(settings)
+    return settings
+
+
+@pytest.fixture
+async def store(settings: Settings) -> AsyncIterator[Store]:
+    """A store of that database."""
+    store = Store(settings)
+    yield store
+    await store.close()
+
+
+async def put(store: Store, topic: str, *given: dict[str, object], first: int = 0) -> list[dict[str, object]]:
+    """Store messages through the writer; the dead letters that came of it."""
+    letters: list[dict[str, object]] = []
+
+    async def prepare(_: Store) -> None:
+        """The tables stand."""
+
+    async def send(value: bytes) -> None:
+        letters.append(json.loads(value))
+
+    writer = Writer(store, prepare=prepare, send_dead_letter=send, retry_max_s=1)
+    deliveries = [messages.delivery(message, offset=first + n, partition=4) for n, message in enumerate(given)]
+    await writer.store(Batch(topic, tuple(deliveries)), "abc")
+    return letters
+
+
+async def count(store: Store, table: str, final: str = "FINAL") -> int:
+    """The rows of a table."""
+    ((rows,),) = await store.query(f"SELECT count() FROM {table} {final}")
+    return int(rows)
+
+
+async def test_every_kind_of_message_is_a_row_of_its_table(store: Store) -> None:
+    """Messages of a capture and one of every other kind: nothing refused, nothing missing."""
+    arbitrages = messages.arbitrage()
+    assert await put(store, topics.SIGNALS, *arbitrages, *messages.signals()[3:]) == []
+    assert await put(store, topics.SPREADS, *messages.windows()) == []
+    assert await put(store, topics.FUNDING, messages.funding_change(1), messages.funding_change(2)) == []
+    assert await put(store, topics.QUALITY, messages.book_quality(), messages.connection_quality()) == []
+
+    assert await count(store, "signals") == len({m["id"] for m in arbitrages}) + 4
+    assert await count(store, "opportunity_events") == len(arbitrages)
+    assert await count(store, "opportunities") == len({m["opportunity_id"] for m in arbitrages})
+    assert await count(store, "spreads_1s") == len(messages.windows())
+    assert (await count(store, "funding_rates"), await count(store, "feed_quality")) == (2, 2)
+
+
+async def test_numbers_and_times_come_back_to_the_last_digit(store: Store) -> None:
+    """Decimals exactly, times to the nanosecond, counts as maps, absent as null."""
+    await put(store, topics.FUNDING, messages.funding_change(7))
+    row = messages.windows()[0]
+    await put(store, topics.SPREADS, row)
+
+    ((rate, time_ns, next_time),) = await store.query(
+        "SELECT rate, toUnixTimestamp64Nano(event_time), next_funding_time FROM funding_rates"
+    )
+    ((edge, start, outcomes),) = await store.query("SELECT edge_mean_bps, window_start, outcomes FROM spreads_1s")
+    assert (rate, time_ns, next_time) == (Decimal("-0.000125"), messages.START_NS + 7, None)
+    assert edge == Decimal(row["edge_mean_bps"])
+    assert start == datetime.fromtimestamp(row["window_start_ns"] // 10**9, UTC)
+    assert outcomes == row["outcomes"]
+
+
+async def test_a_message_stored_twice_is_one_row(store: Store) -> None:
+    """The same insert again is dropped by its token; another batch with the same messages by their natural keys."""
+    given = messages.arbitrage()[:6]
+    for _ in range(2):
+        await put(store, topics.SIGNALS, *given)
+    assert await count(store, "signals", final="") == 6
+
+    await put(store, topics.SIGNALS, *given[2:], first=2)
+    assert await count(store, "signals", final="") == 10
+    for table in ("signals", "opportunity_events"):
+        assert await count(store, table) == 6
+
+
+async def test_an_opportunity_stands_at_its_latest_event_whatever_the_order(store: Store) -> None:
+    """A late repetition of its opening does not open it again."""
+    closed = messages.of_type("arbitrage.closed")
+    opened = next(m for m in messages.arbitrage() if m["opportunity_id"] == closed["opportunity_id"])
+    await put(store, topics.SIGNALS, closed, first=9)
+    await put(store, topics.SIGNALS, opened, first=99)
+
+    found = await store.query("SELECT state, reason, toUnixTimestamp64Nano(opened_time) FROM opportunities FINAL")
+    assert found == [("closed", closed["reason"], opened["event_time_ns"])]
+
+
+async def test_the_view_shows_each_opportunity_once_at_its_best(store: Store) -> None:
+    """Net profit of the best event, prices of the walk, percent of the notional."""
+    given = messages.arbitrage()
+    await put(store, topics.SIGNALS, *given)
+    best: dict[str, messages.Message] = {}
+    for message in given:
+        kept = best.get(message["opportunity_id"])
+        if kept is None or Decimal(message["net_usd"]) > Decimal(kept["net_usd"]):
+            best[message["opportunity_id"]] = message
+
+    found = await store.query(
+        "SELECT symbol, exchange_buy, exchange_sell, buy_price, sell_price, profit_usd, profit_percentage, "
+        "toUnixTimestamp64Nano(timestamp) FROM arbitrage_opportunities"
+    )
+    assert len(found) == len(best)
+    assert set(found) == {
+        (
+            m["pair"], m["legs"][0]["venue"], m["legs"][1]["venue"],
+            Decimal(m["legs"][0]["average_price"]), Decimal(m["legs"][1]["average_price"]),
+            Decimal(m["net_usd"]), Decimal(m["net_bps"]) / 100, m["event_time_ns"],
+        )
+        for m in best.values()
+    }  # fmt: skip
+
+
+async def test_the_refusals_add_up_to_the_evaluations(store: Store) -> None:
+    """`Why no signal` is answered from the same windows."""
+    await put(store, topics.SPREADS, *messages.windows())
+
+    ((evaluations,),) = await store.query("SELECT sum(evaluations) FROM spreads_1s FINAL")
+    by_outcome = dict(await store.query("SELECT outcome, sum(evaluations) FROM rejections_1s GROUP BY outcome"))
+    assert sum(by_outcome.values()) == evaluations == sum(row["evaluations"] for row in messages.windows())
+
+
+async def test_a_number_that_the_column_has_no_room_for_is_refused_alone(store: Store) -> None:
+    """The message goes to the dead letters with the reason; the rest of its batch is stored."""
+    rows = messages.windows()[:5]
+    rows[3] = rows[3] | {"valid_ms": 2**40}
+    letters = await put(store, topics.SPREADS, *rows)
+
+    assert [(letter["reason"], letter["offset"]) for letter in letters] == [("store_refused", 3)]
+    assert await count(store, "spreads_1s") == 4
+
+
+async def test_a_server_that_is_not_there_is_unavailable() -> None:
+    """Waiting may help; the error names the address and its setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    store = Store(load_settings(clickhouse_url=f"http://127.0.0.1:{port}"))
+
+    with pytest.raises(StoreUnavailableError, match=rf"ClickHouse at http://127.0.0.1:{port} \(CLICKHOUSE_URL\)"):
+        await store.command("SELECT 1")
+    await store.close()
+
+
+async def test_a_missing_table_is_not_waited_for(store: Store, settings: Settings) -> None:
+    """Not the row's fault and not a passing trouble: whoever runs it must act."""
+    rows = [row.values for row in rows_of(topics.FUNDING, messages.delivery(messages.funding_change()))]
+    with pytest.raises(StoreError, match="does not exist; run `mts-stream migrate`") as missing:
+        await store.insert("nothing_here", COLUMNS["funding_rates"], rows, "t")
+    assert type(missing.value) is StoreError
+
+    await store.insert("funding_rates", COLUMNS["funding_rates"], rows, "t1")
+    await store.command("DROP TABLE funding_rates SYNC")
+    with pytest.raises(StoreError) as dropped:
+        await store.insert("funding_rates", COLUMNS["funding_rates"], rows, "t2")
+    assert type(dropped.value) is StoreError
+
+
+async def test_a_value_of_another_type_is_the_rows_fault(store: Store) -> None:
+    """The client cannot encode it, so nothing was sent."""
+    columns = COLUMNS["funding_rates"]
+    row = list(rows_of(topics.FUNDING, messages.delivery(messages.funding_change()))[0].values)
+    row[columns.index("rate")] = "no number"
+
+    with pytest.raises(RowsRefusedError):
+        await store.insert("funding_rates", columns, [row], "t")
