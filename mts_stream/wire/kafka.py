@@ -4,7 +4,15 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from mts_stream.errors import DeliveryError, KafkaUnavailableError, SettingsError
@@ -15,6 +23,7 @@ ANSWER_S = 10.0
 SHOWN_POLL_S = 0.05
 POLL_RECORDS = 500
 LEADER_WAIT_S = 0.05
+LATEST, EARLIEST = -1, -2  # what Kafka's ListOffsets takes in place of a time
 LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
@@ -178,7 +187,7 @@ class Reader:
             if from_ms is None:
                 return partitions
             # The ends first: where no record is that young the answer is "the end", and what came meanwhile counts.
-            ends = self._offsets_at(partitions, -1)
+            ends = self._offsets_at(partitions, LATEST)
             starts = self._offsets_at(partitions, from_ms)
             return [start if start.offset >= 0 else end for start, end in zip(starts, ends, strict=True)]
         except KafkaException as error:
@@ -205,32 +214,31 @@ class Reader:
 
     def end_offsets(self) -> dict[tuple[str, int], int]:
         """The offset after the last record of each partition, as the broker has it now."""
-        return {where: end for where, (_, end) in self._watermarks().items()}
+        return self._bounds(LATEST)
 
     def begin_offsets(self) -> dict[tuple[str, int], int]:
         """The offset of the first record that each partition still has."""
-        return {where: begin for where, (begin, _) in self._watermarks().items()}
+        return self._bounds(EARLIEST)
 
-    def _watermarks(self) -> dict[tuple[str, int], tuple[int, int]]:
-        return {(tp.topic, tp.partition): self._watermark(tp) for tp in self._consumer.assignment()}
-
-    def _watermark(self, tp: TopicPartition) -> tuple[int, int]:
-        """First offset and end of a partition; waits while it has no leader, as in its topic's first moments."""
+    def _bounds(self, which: int) -> dict[tuple[str, int], int]:
+        """One request for all partitions; waits while one has no leader, as in its topic's first moments."""
         deadline = time.monotonic() + ANSWER_S
         while True:
             try:
-                begin, end = self._consumer.get_watermark_offsets(tp, timeout=ANSWER_S)
-                return begin, end
+                found = self._offsets_at(self._consumer.assignment(), which)
+                problem = next((tp.error for tp in found if tp.error is not None), None)
             except KafkaException as error:
-                if error.args[0].code() not in LEADERLESS or time.monotonic() > deadline:
-                    raise _unavailable(self.settings, error.args[0].str()) from error
-                time.sleep(LEADER_WAIT_S)
+                found, problem = [], error.args[0]
+            if problem is None:
+                return {(tp.topic, tp.partition): tp.offset for tp in found}
+            if problem.code() not in LEADERLESS or time.monotonic() > deadline:
+                raise _unavailable(self.settings, problem.str())
+            time.sleep(LEADER_WAIT_S)
 
     def read_to_end(self, give_up_s: float = 60.0) -> Iterator[Record]:
         """Everything up to the end that stands now; raises KafkaUnavailableError when nothing comes any more."""
-        watermarks = self._watermarks()
-        ends = {key: end for key, (_, end) in watermarks.items()}
-        left = {key for key, (begin, end) in watermarks.items() if end > begin}
+        begins, ends = self.begin_offsets(), self.end_offsets()
+        left = {key for key, end in ends.items() if end > begins[key]}
         last = time.monotonic()
         while left:
             for record in self.poll(0.2):
@@ -267,6 +275,24 @@ def committed_offsets(settings: Settings, group: str, topic: str) -> dict[int, i
         raise _unavailable(settings, error.args[0].str()) from error
     finally:
         consumer.close()
+
+
+class GroupOffsets:
+    """What a consumer group has committed, asked over one connection as often as one likes."""
+
+    def __init__(self, settings: Settings, group: str) -> None:
+        self.settings = settings
+        self.group = group
+        self._admin = AdminClient(client_config(settings))
+
+    def read(self) -> dict[tuple[str, int], int]:
+        """The committed offsets by topic and partition; raises KafkaUnavailableError. Blocks."""
+        try:
+            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group)])
+            answer = asked[self.group].result(ANSWER_S)
+        except KafkaException as error:
+            raise _unavailable(self.settings, error.args[0].str()) from error
+        return {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions if tp.offset >= 0}
 
 
 def send_all(settings: Settings, records: Iterable[tuple[str, bytes | None, bytes]], timeout_s: float = 30.0) -> int:

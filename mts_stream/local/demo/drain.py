@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mts_stream.settings import Settings
-from mts_stream.wire.kafka import Reader, committed_offsets
+from mts_stream.wire.kafka import GroupOffsets, Reader
 from mts_stream.wire.topics import RAW, RESULT_TOPICS, SINK_GROUP, WORKER_GROUP
 
-POLL_S = 0.2
+POLL_S = 0.1
 STALLED_S = 20.0
 """Without any progress for so long, waiting is given up."""
 
@@ -39,16 +39,7 @@ def first_unhandled(settings: Settings, group: str, topic: str) -> Offsets:
     """Where a group goes on in a topic: what it has committed, else the first record there is. Blocks."""
     with Reader(settings, [topic]) as reader:
         begins = reader.begin_offsets()
-    return begins | committed(settings, group, topic)
-
-
-def committed(settings: Settings, group: str, *topics: str) -> Offsets:
-    """What a group has committed in some topics. Blocks."""
-    return {
-        (topic, partition): offset
-        for topic in topics
-        for partition, offset in committed_offsets(settings, group, topic).items()
-    }
+    return begins | {where: end for where, end in GroupOffsets(settings, group).read().items() if where[0] == topic}
 
 
 def behind(ends: Mapping[tuple[str, int], int], done: Mapping[tuple[str, int], int]) -> int:
@@ -58,29 +49,21 @@ def behind(ends: Mapping[tuple[str, int], int], done: Mapping[tuple[str, int], i
 
 async def wait_worker(settings: Settings, give_up_s: float) -> int:
     """Wait for the worker to commit the end of the raw topic; gives how far it is behind when that took too long."""
-    ends = await asyncio.to_thread(end_offsets, settings, RAW)
-
-    def left() -> int:
-        return behind(ends, committed(settings, WORKER_GROUP, RAW))
-
-    return await _wait(left, give_up_s)
+    return await _wait_group(settings, WORKER_GROUP, (RAW,), give_up_s)
 
 
 async def wait_sink(settings: Settings, give_up_s: float) -> int:
     """Wait for the sink to commit the ends of the result topics; gives the results it is behind, as above."""
-    ends = await asyncio.to_thread(end_offsets, settings, *RESULT_TOPICS)
-
-    def left() -> int:
-        return behind(ends, committed(settings, SINK_GROUP, *RESULT_TOPICS))
-
-    return await _wait(left, give_up_s)
+    return await _wait_group(settings, SINK_GROUP, RESULT_TOPICS, give_up_s)
 
 
-async def _wait(left: Callable[[], int], give_up_s: float) -> int:
+async def _wait_group(settings: Settings, group: str, topics: tuple[str, ...], give_up_s: float) -> int:
+    ends = await asyncio.to_thread(end_offsets, settings, *topics)
+    offsets = GroupOffsets(settings, group)
     started = moved = time.monotonic()
     last: int | None = None
     while True:
-        count = await asyncio.to_thread(left)
+        count = behind(ends, await asyncio.to_thread(offsets.read))
         now = time.monotonic()
         if count != last:
             last, moved = count, now

@@ -14,6 +14,7 @@ from mts_stream.local.demo.record import write_recording
 from mts_stream.local.demo.store import StoreQuery
 from mts_stream.local.demo.stored import compare_stored, why_missed
 from mts_stream.local.demo.summary import MISSED_SHOWN, Outcome
+from mts_stream.local.demo.timeline import Timeline
 from mts_stream.local.demo.watch import MetricsWatch, ResultWatch
 from mts_stream.wire.topics import RAW, RESULT_TOPICS
 
@@ -35,6 +36,7 @@ class Ending:
     begins: dict[tuple[str, int], int]
     started_ns: int
     hurried: bool
+    timeline: Timeline
     _deadline: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,8 +50,10 @@ class Ending:
         stopping = asyncio.create_task(self.parts.stop_children())
         try:
             outcome = await self._count(accounts)
+            self.timeline.mark("counted")
         finally:
             await stopping
+        self.timeline.mark("children_ended")
         return outcome
 
     async def _end_producers(self, accounts: Accounts) -> None:
@@ -59,6 +63,7 @@ class Ending:
             accounts.unfinished.append(
                 f"producers ended with code {code}, see {self.parts.child('producers').log_path}"
             )
+        self.timeline.mark("producers_ended")
         accounts.confirmed = confirmed_records(self.parts.child("producers").log_tail())
 
     async def _drain(self, accounts: Accounts) -> None:
@@ -70,10 +75,12 @@ class Ending:
         accounts.published = Span(self.begins, ends).records
         await self.metrics.scrape_once()
         accounts.handled = self.metrics.handled()
+        self.timeline.mark("handled")
         left = await wait_sink(settings, self._left_s())
         if left:
             accounts.unfinished.append(f"the sink is {left} results behind")
         await self._catch_up(accounts)
+        self.timeline.mark("all_stored")
 
     async def _catch_up(self, accounts: Accounts) -> None:
         """Until our own reader has seen every result."""

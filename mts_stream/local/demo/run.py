@@ -171,11 +171,12 @@ class Demo:
     async def _end(self) -> int:
         self.voice.say("ending: the producers stop, then everything is handled, stored and counted")
         hurried = self.stop.asked.is_set()
-        ending = Ending(self.parts, self.results, self.metrics, self._begins, self.started_ns, hurried)
+        ending = Ending(
+            self.parts, self.results, self.metrics, self._begins, self.started_ns, hurried, self.timeline
+        )  # fmt: skip
         outcome = await ending.close_books()
         outcome.timeline = self.timeline.moments
         outcome.recorded = await write_record(self.parts)
-        self.timeline.mark("counted")
         self.voice.say(*summary_lines(outcome))
         self.voice.announce(outcome.done_line())
         return self._code(outcome, hurried)
