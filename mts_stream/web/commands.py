@@ -14,7 +14,7 @@ from mts_stream.web.server import serve
 @click.option("--host", help="Address to listen on (WEB_HOST, 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (WEB_PORT, 8080); 0 takes a free one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON line.")
-def web_command(host: str | None, port: int | None, as_json: bool) -> None:
+def web(host: str | None, port: int | None, as_json: bool) -> None:
     """Serve the live page: pairs, edges, opportunities, refusals, read from the result topics."""
     settings = load_settings()
     configure_logging(settings, "web")

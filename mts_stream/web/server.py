@@ -9,6 +9,7 @@ GET /health      200 while the results are read, 503 with the reason while they 
 import asyncio
 import errno
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -151,28 +152,35 @@ async def serve(settings: Settings, host: str, port: int, ready: Callable[[str],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    server = PageServer(settings)
-    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=SHUTDOWN_S)
-    await runner.setup()
-    try:
-        ready(await _listen(runner, host, port))
-        await _first(stop.wait(), server.failed.wait())
-        await server.check()
-    finally:
-        await runner.cleanup()
+    with _bound(host, port) as listener:
+        server = PageServer(settings)
+        runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listener).start()
+            ready(_url(listener))
+            await _first(stop.wait(), server.failed.wait())
+            await server.check()
+        finally:
+            await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that listens, before anything else is begun; raises ListenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        await web.TCPSite(runner, host, port).start()
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         why = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         raise ListenError(
             f"the live page cannot listen on {host}:{port}: {why}; choose another with --host and --port "
             "(WEB_HOST, WEB_PORT)"
         ) from error
-    bound = runner.addresses[0][1]
-    return f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 async def _first(*waits: Awaitable[object]) -> None:

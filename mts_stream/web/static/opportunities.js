@@ -62,7 +62,7 @@ function tickOpen(entry, nowMs) {
   text(entry.cells.age, `${item.opened_ms === null ? "> " : ""}${age(nowMs - since)}`);
   className(entry.node, expired ? "expired" : "");
   className(entry.tag, `tag ${expired ? "warn" : "good"}`);
-  text(entry.tag, expired ? `expired ${age(pastMs)} ago` : "live");
+  text(entry.tag, expired ? `expired ${age(pastMs)}` : "live");
 }
 
 function createClosed(item) {
