@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shutil
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mts_stream.local.gateway.engine import MEMORY_BYTES_DEFAULT, Engine
 from mts_stream.local.gateway.server import Server
 from mts_stream.local.ports import HOST, port_in_use
 
-DRAIN_TIMEOUT_S = 5.0
+DRAIN_TIMEOUT_S = 2.0  # twice this and once more at most: below what a parent waits before it kills
 DRAIN_INTERVAL_S = 0.02
 
 
@@ -27,15 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve; 0 after SIGTERM or SIGINT, 1 with one line when it cannot."""
     options = _options(arguments)
     try:
-        with (
-            disk_errors(options.path),
-            tempfile.TemporaryDirectory(prefix=".inserts-", dir=_prepare(options.path)) as scratch,
-        ):
-            engine = Engine(options.path, memory_bytes=options.memory_bytes)
-            asyncio.run(_serve(engine, Path(scratch), options.port))
-            drained = not engine.busy
-            if drained:
-                engine.close()
+        drained = _run(options)
     except LocalPartError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -45,18 +37,31 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _run(options: argparse.Namespace) -> bool:
+    """Serve; False when a statement still runs in a thread at the end."""
+    path: Path = options.path
+    scratch = path.with_name(f"{path.name}.inserts")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    engine = Engine(path, memory_bytes=options.memory_bytes)
+    # The engine has the path for itself, so what lies there is of a gateway that was killed.
+    shutil.rmtree(scratch, ignore_errors=True)
+    with disk_errors(scratch):
+        scratch.mkdir()
+    asyncio.run(_serve(engine, scratch, options.port))
+    drained = not engine.busy
+    if drained:
+        engine.close()
+    shutil.rmtree(scratch, ignore_errors=True)
+    return drained
+
+
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mts_stream.local.gateway", description=__doc__)
     parser.add_argument("--path", type=Path, required=True, help="the directory of the tables")
     parser.add_argument("--port", type=int, required=True, help=f"the port on {HOST}")
     parser.add_argument("--memory-bytes", type=int, default=MEMORY_BYTES_DEFAULT, help="what all queries may use")
     return parser.parse_args(arguments)
-
-
-def _prepare(path: Path) -> Path:
-    """The directory beside the tables in which inserts wait."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.parent
 
 
 async def _serve(engine: Engine, scratch: Path, port: int) -> None:

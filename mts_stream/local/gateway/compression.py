@@ -5,11 +5,15 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable
+from typing import Protocol
+
+import zstandard
 
 from mts_stream.local.extra import missing_extra
 from mts_stream.local.gateway.errors import CANNOT_DECOMPRESS, NOT_IMPLEMENTED, TOO_MANY_BYTES, QueryError, refused
 
 GZIP_LEVEL = 1  # the clients are on this machine: time matters, size hardly
+ZSTD_STEP_BYTES = 1024
 ANSWER_BYTES_MIN = 1400  # a smaller answer fits one packet as it is
 
 
@@ -51,26 +55,58 @@ def _is_refused(part: str) -> bool:
     return part.replace(" ", "").endswith((";q=0", ";q=0.0"))
 
 
+class _Unpacker(Protocol):
+    """What the libraries' decompressors have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the frame has ended."""
+
+    @property
+    def unused_data(self) -> bytes | None:
+        """What followed the frame."""
+
+    def decompress(self, data: bytes, limit: int, /) -> bytes:
+        """Unpack, at most so many bytes."""
+
+
+def _unpack(make: Callable[[], _Unpacker], body: bytes, limit: int) -> tuple[bytes, bool]:
+    """Unpack frame after frame, at most `limit` bytes in all; and whether the last frame was whole."""
+    data = bytearray()
+    rest: bytes | None = body
+    while rest and len(data) < limit:
+        unpacker = make()
+        data += unpacker.decompress(rest, limit - len(data))
+        if not unpacker.eof:
+            return bytes(data), False
+        rest = unpacker.unused_data
+    return bytes(data), True
+
+
 def _unpack_zlib(body: bytes, limit: int) -> tuple[bytes, bool]:
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # gzip or zlib, by the header
-    data = unpacker.decompress(body, limit)
-    return data, unpacker.eof
+    return _unpack(lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 32), body, limit)  # gzip or zlib, by the header
 
 
 def _unpack_lz4(body: bytes, limit: int) -> tuple[bytes, bool]:
     from lz4.frame import LZ4FrameDecompressor
 
-    unpacker = LZ4FrameDecompressor()
-    data: bytes = unpacker.decompress(body, max_length=limit)
-    return data, bool(unpacker.eof)
+    return _unpack(LZ4FrameDecompressor, body, limit)
 
 
 def _unpack_zstd(body: bytes, limit: int) -> tuple[bytes, bool]:
-    import zstandard
-
-    with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
-        data = reader.read(limit)
-    return data, True
+    """As `_unpack`, for a library without a limit: small steps, of which none can unpack to more than 32 MB."""
+    unpacker = zstandard.ZstdDecompressor().decompressobj()
+    data = bytearray()
+    for start in range(0, len(body), ZSTD_STEP_BYTES):
+        rest = body[start : start + ZSTD_STEP_BYTES]
+        while rest:
+            if unpacker.eof:
+                unpacker = zstandard.ZstdDecompressor().decompressobj()
+            data += unpacker.decompress(rest)
+            rest = unpacker.unused_data
+        if len(data) > limit:
+            break
+    return bytes(data), unpacker.eof
 
 
 def _pack_lz4(data: bytes) -> bytes:
@@ -83,8 +119,6 @@ def _pack_lz4(data: bytes) -> bytes:
 
 
 def _pack_zstd(data: bytes) -> bytes:
-    import zstandard
-
     return zstandard.ZstdCompressor(level=1).compress(data)
 
 

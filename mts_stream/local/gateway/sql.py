@@ -84,7 +84,7 @@ def changes_session(sql: bytes) -> bool:
     first = keyword(sql)
     if first in SESSION_KEYWORDS:
         return True
-    return first in (b"CREATE", b"REPLACE") and b"TEMPORARY" in (token.word for token in _first(sql, 4))
+    return first in (b"CREATE", b"REPLACE") and _has_before(sql, b"TEMPORARY", b"TABLE")
 
 
 def is_several(sql: bytes) -> bool:
@@ -155,13 +155,12 @@ def _insert(sql: bytes, settings_start: int, format_word: Token, name: Token) ->
     return Insert(sql[:head_end].strip(), settings, name.text, data)
 
 
-def _first(sql: bytes, count: int) -> list[Token]:
-    found: list[Token] = []
+def _has_before(sql: bytes, wanted: bytes, end: bytes) -> bool:
+    """Whether a word stands before the first occurrence of another."""
     for token in tokens(sql):
-        found.append(token)
-        if len(found) == count:
-            break
-    return found
+        if token.word in (wanted, end):
+            return token.word == wanted
+    return False
 
 
 def literal(value: str) -> str:

@@ -1,0 +1,167 @@
+"""The gateway as a process: its end, its path, its port, and a full disk."""
+
+import asyncio
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mts_stream.errors import LocalPartError
+from mts_stream.local.clickhouse import ClickHouseGateway
+from mts_stream.local.ports import free_ports
+from tests.local.gateway.test_http import send
+
+MEMORY_BYTES = 600_000_000
+
+
+def gateway(path: Path, port: int | None = None) -> ClickHouseGateway:
+    """A gateway, not started, for the tables below a directory."""
+    return ClickHouseGateway(path / "tables", log_path=path / "clickhouse.log", port=port, memory_bytes=MEMORY_BYTES)
+
+
+async def test_tables_outlast_the_process(tmp_path: Path) -> None:
+    """SIGTERM ends it with code 0, kill -9 at once; acknowledged rows are there afterwards."""
+    first = gateway(tmp_path)
+    await first.start()
+    send(first.url, b"CREATE TABLE t (a Int64) ENGINE = MergeTree ORDER BY a")
+    send(first.url, b"INSERT INTO t VALUES (1)")
+    await first.stop()
+    second = gateway(tmp_path)
+    await second.start()
+    send(second.url, b"INSERT INTO t VALUES (2)")
+    second.process.stop_timeout_s = 0
+    await second.stop()
+    third = gateway(tmp_path)
+    await third.start()
+    answer = send(third.url, b"SELECT sum(a) FROM t").text
+    await third.stop()
+
+    assert (first.process.exit_code, third.process.exit_code, answer) == (0, 0, "3")
+    assert not (tmp_path / "tables.inserts").exists()
+
+
+async def test_a_second_process_on_a_path_is_told_in_one_line(tmp_path: Path) -> None:
+    """The path of a running gateway is refused to another, with the path and what to do; the first goes on."""
+    first, second = gateway(tmp_path), ClickHouseGateway(tmp_path / "tables", log_path=tmp_path / "second.log")
+    await first.start()
+    with pytest.raises(LocalPartError) as refusal:
+        await second.start()
+    answer = send(first.url, b"SELECT 1").text
+    await first.stop()
+
+    assert answer == "1"
+    assert str(tmp_path / "tables") in str(refusal.value)
+    assert "another process uses it" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+async def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:
+    """The line names the port and the option to change it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalPartError, match=f"{port}: the port is in use.*--clickhouse-port"):
+            await gateway(tmp_path, port).start()
+
+
+async def test_a_running_query_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """SIGTERM is obeyed within its bound while a query runs for minutes."""
+    part = gateway(tmp_path)
+    await part.start()
+    query = asyncio.ensure_future(asyncio.to_thread(_ask_until_the_end, part.url))
+    while send(part.url, b"SELECT count() FROM system.processes WHERE query LIKE '%1000000000000%'").text < "2":
+        await asyncio.sleep(0.02)
+    began = time.monotonic()
+    part.process.stop_timeout_s = 20
+    await part.stop()
+    await query
+
+    assert part.process.exit_code == 0
+    assert time.monotonic() - began < 10
+
+
+def _ask_until_the_end(url: str) -> None:
+    try:
+        send(url, b"SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1")
+    except OSError:
+        return
+
+
+async def test_too_many_queries_are_refused_and_not_queued_for_ever(tmp_path: Path) -> None:
+    """Beyond the bound a query gets 202 with HTTP 503 at once, and later ones are served again."""
+    part = gateway(tmp_path)
+    await part.start()
+    codes: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: codes.append(send(part.url, query="SELECT sleep(0.1)").status))
+        for _ in range(80)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    after = send(part.url, query="SELECT 1").text
+    await part.stop()
+
+    assert set(codes) == {200, 503}
+    assert codes.count(503) == 80 - 4 - 64
+    assert after == "1"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB, where the test may mount one."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mount = shutil.which("mount")
+    done = subprocess.run([mount or "false", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(path)], capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+async def test_a_full_disk_fails_the_insert_and_not_the_gateway(small_disk: Path) -> None:
+    """An insert that does not fit on the disk gets 243, and what fits is stored afterwards."""
+    part = gateway(small_disk)
+    await part.start()
+    send(part.url, b"CREATE TABLE t (s String) ENGINE = MergeTree ORDER BY tuple()")
+    full = send(part.url, b"INSERT INTO t FORMAT RawBLOB\n" + bytes(30 << 20))
+    small = send(part.url, b"INSERT INTO t FORMAT TSV\nx\n")
+    count = send(part.url, b"SELECT count() FROM t").text
+    await part.stop()
+
+    assert full.headers["X-ClickHouse-Exception-Code"] == "243"
+    assert (small.status, count) == (200, "1")
+
+
+async def test_a_directory_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+    """A path below a file is refused with the path."""
+    (tmp_path / "file").write_text("")
+    part = ClickHouseGateway(tmp_path / "file" / "tables", log_path=tmp_path / "log")
+    with pytest.raises(LocalPartError, match="file"):
+        await part.start()
+
+
+def test_it_runs_as_a_module(tmp_path: Path) -> None:
+    """`python -m mts_stream.local.gateway --path P --port N` is all that is needed; Ctrl-C ends it with code 0."""
+    port = free_ports(1)[0]
+    command = [sys.executable, "-m", "mts_stream.local.gateway", "--path", str(tmp_path / "p"), "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if send(f"http://127.0.0.1:{port}", query="SELECT 1").text == "1":
+                break
+        except OSError:
+            time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+
+    assert (process.returncode, error) == (0, b"")
