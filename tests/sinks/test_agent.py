@@ -1,4 +1,4 @@
-"""A topic's records are stored before their offsets are committed, and nothing of a generation that was left is taken."""
+"""Records are stored before their offsets are committed; nothing of a generation that was left is taken."""
 
 import asyncio
 from collections.abc import Mapping
