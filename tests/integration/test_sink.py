@@ -79,25 +79,21 @@ def test_every_result_becomes_a_row_once_and_soon(settings: Settings, sink: Sink
 
 
 def test_a_killed_sink_loses_and_doubles_nothing(settings: Settings, tmp_path: Path) -> None:
-    """kill -9 three times in mid-stream: in the end every distinct message is one row under FINAL."""
+    """kill -9 twice in mid-stream: in the end every distinct message is one row under FINAL."""
     everything = messages.everything("random-a")
-    size = len(everything) // 4 + 1
-    for number in range(4):
+    size = len(everything) // 3 + 1
+    for number in range(3):
         part = everything[number * size : (number + 1) * size]
-        with SinkProcess(settings, tmp_path, SINK_BATCH_ROWS="97", SINK_BATCH_AGE_MS="50") as process:
+        with SinkProcess(settings, tmp_path, SINK_BATCH_ROWS="300", SINK_BATCH_AGE_MS="50") as process:
             before = sum(stored(settings).values())
             send_all(settings, part)
-            if number < 3:
+            if number < 2:
                 until("some of it is stored", lambda b=before: sum(stored(settings).values()) > b + 100)
                 process.kill()
                 continue
             until("all is committed", lambda: caught_up(settings))
     assert stored(settings) == distinct(everything)
-    ((events,), (ids,)) = (
-        rows(settings, "SELECT count() FROM opportunity_events FINAL")[0],
-        rows(settings, "SELECT count() FROM signals FINAL")[0],
-    )
-    assert events == ids
+    assert rows(settings, "SELECT count() FROM opportunity_events FINAL") == [[stored(settings)[topics.SIGNALS]]]
 
 
 def test_clickhouse_may_be_down_at_the_start_and_later(settings: Settings, tmp_path: Path) -> None:
