@@ -1,0 +1,56 @@
+"""The weight budget: a share per minute, the venue's own count, pauses."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers.budget import MINUTE_S, WeightBudget
+
+NOW = 1_700_000_040.0  # 0 s into a minute
+
+
+def test_the_share_of_a_minute_is_spent_and_comes_back() -> None:
+    """Two requests of 50 fit into half of 200, the third waits for the first to be a minute old."""
+    budget = WeightBudget(200, 0.5)
+    for second in (0, 10):
+        assert budget.wait_s(NOW + second, 50) == 0
+        budget.spend(NOW + second, 50)
+
+    assert budget.wait_s(NOW + 20, 50) == 40
+    assert budget.wait_s(NOW + 60, 50) == 0
+
+
+def test_a_request_above_the_share_goes_alone() -> None:
+    """Otherwise it would never go."""
+    assert WeightBudget(100, 0.5).wait_s(NOW, 80) == 0
+
+
+def test_what_others_use_counts_too() -> None:
+    """Nine tenths of the venue's limit, by its own count, end the minute; the next one begins anew."""
+    budget = WeightBudget(1000, 0.5)
+    budget.reported(NOW, 890)
+    assert budget.wait_s(NOW + 1, 10) == 0
+    budget.reported(NOW, 891)
+    assert budget.wait_s(NOW + 20, 10) == 40
+    assert budget.wait_s(NOW + 60, 10) == 0
+
+
+def test_a_pause_holds_everything() -> None:
+    """Retry-After, the longest one."""
+    budget = WeightBudget(1000, 0.5)
+    budget.pause(NOW, 30)
+    budget.pause(NOW, 10)
+    assert budget.wait_s(NOW + 5, 0) == 25
+
+
+@given(st.lists(st.tuples(st.floats(0, 20), st.integers(1, 60)), max_size=80))
+def test_no_minute_holds_more_than_the_share(steps: list[tuple[float, int]]) -> None:
+    """Whoever waits as told stays inside, in every window of a minute."""
+    budget, now_s, spent = WeightBudget(200, 0.5), NOW, []
+    for gap_s, weight in steps:
+        now_s += gap_s
+        while (wait_s := budget.wait_s(now_s, weight)) > 0:
+            now_s += wait_s
+        budget.spend(now_s, weight)
+        spent.append((now_s, weight))
+        window = sum(w for t, w in spent if t > now_s - MINUTE_S)
+        assert window <= 100
