@@ -7,7 +7,7 @@ from typing import Any
 T0 = 1_700_000_000 * 10**9
 PAIR = "AAA-USDT"
 LEGS = (("binance", "perp"), ("binance", "spot"), ("bybit", "perp"), ("bybit", "spot"))
-CONNS = ("a", "a", "a", "b")
+CONNS = ("a",) * 40 + ("b",)
 
 
 class RandomLog:
@@ -20,6 +20,7 @@ class RandomLog:
         self.ids = dict.fromkeys(LEGS, 100)
         self.gens = dict.fromkeys(LEGS, 1)
         self.multipliers = {leg: rng.choice(["1", "1", "10", "1000"]) for leg in LEGS}
+        self.biases = {leg: rng.choice([-9, -4, 0, 0, 4, 9]) for leg in LEGS}
         self.lots = {leg: rng.choice(["0.001", "0.002", "0.0015", "1"]) for leg in LEGS}
 
     def lines(self, count: int) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ class RandomLog:
         for _ in range(count):
             self.now += self.rng.choice([0, 10**6, 40 * 10**6, 300 * 10**6, 1100 * 10**6, 4000 * 10**6, -(10**9)])
             if self.rng.random() < 0.03:
-                quarantined = self.rng.choice([None, None, "apart"])
+                quarantined = self.rng.choice([None] * 7 + ["apart"])
                 out.append(self.registry(self.rng.choice(["trading", "trading", "halted"]), quarantined))
             else:
                 out.append(self.rng.choice(kinds)(self.rng.choice(LEGS)))
@@ -40,9 +41,9 @@ class RandomLog:
     def record(self, leg: tuple[str, str], channel: str, kind: str, frame: Any, **more: Any) -> dict[str, Any]:
         self.seq += 1
         gen = self.gens[leg]
-        if self.rng.random() < 0.03:
+        if self.rng.random() < 0.01:
             gen = self.gens[leg] = gen + 1
-        elif self.rng.random() < 0.03:
+        elif self.rng.random() < 0.02:
             gen -= 1
         return {
             "v": 1, "venue": leg[0], "market": leg[1], "channel": channel, "kind": kind, "symbol": "AAAUSDT",
@@ -71,22 +72,25 @@ class RandomLog:
         size = 0 if self.rng.random() < zero else self.rng.choice([1, 15, 300, 2000, 45000])
         price = self.rng.randint(low, high) * multiplier
         text = f"{price // 10}.{price % 10}" + self.rng.choice(["", "0"])
-        if self.rng.random() < 0.004:
+        if self.rng.random() < 0.001:
             text = self.rng.choice(["NaN", "-1", "0", "x"])
         return [text, f"{size / 1000 / multiplier:.7f}"]
 
-    def sides(self, leg: tuple[str, str], *, zero: float) -> tuple[list[list[str]], list[list[str]]]:
+    def sides(self, leg: tuple[str, str], least: int, *, zero: float) -> tuple[list[list[str]], list[list[str]]]:
+        """Changes around the leg's own middle; now and then they cross."""
         rng = self.rng
-        mid = 1000 + rng.choice([-6, -3, 0, 0, 3, 6])
-        bids = [self.level(leg, mid - 8, mid - 1, zero=zero) for _ in range(rng.randint(0, 4))]
-        asks = [self.level(leg, mid + (0 if rng.random() < 0.1 else 1), mid + 8, zero=zero) for _ in range(rng.randint(0, 4))]  # fmt: skip
+        mid = 1000 + self.biases[leg] + rng.choice([-3, 0, 0, 3])
+        touch = mid - 3 if rng.random() < 0.03 else mid + 1
+        bids = [self.level(leg, mid - 12, mid - 1, zero=zero) for _ in range(rng.randint(least, 4))]
+        asks = [self.level(leg, touch, mid + 12, zero=zero) for _ in range(rng.randint(least, 4))]
         return bids, asks
 
     def keyframe(self, leg: tuple[str, str]) -> dict[str, Any]:
-        bids, asks = self.sides(leg, zero=0.1)
+        bids, asks = self.sides(leg, self.rng.choice([0, 2, 2, 2, 3]), zero=0.1)
         self.ids[leg] += self.rng.choice([0, 0, 1, 5])
         if leg[0] == "binance":
-            known = self.rng.choice([None, [str(90 * int(self.multipliers[leg])), str(101 * int(self.multipliers[leg]))]])  # fmt: skip
+            multiplier = int(self.multipliers[leg])
+            known = self.rng.choice([None, None, [str(98 * multiplier), str(101 * multiplier)]])
             frame = {"lastUpdateId": self.ids[leg], "bids": bids, "asks": asks}
             return self.record(leg, "depth", "keyframe", frame, range=known)
         kind = self.rng.choice(["keyframe", "frame"])
@@ -100,7 +104,7 @@ class RandomLog:
         return self.now // 10**6 - self.rng.choice([0, 50, 500, -100])
 
     def diff(self, leg: tuple[str, str]) -> dict[str, Any]:
-        bids, asks = self.sides(leg, zero=0.4)
+        bids, asks = self.sides(leg, 0, zero=0.3)
         before = self.ids[leg] + self.rng.choice([0] * 30 + [1, -1, 7])
         if leg[0] == "bybit":
             self.ids[leg] = before + 1

@@ -24,7 +24,7 @@ DEFAULTS = {
 }  # fmt: skip
 
 
-class Dead(Exception):
+class DeadLetterError(Exception):
     """A dead letter."""
 
 
@@ -41,9 +41,9 @@ def number(s: Any) -> Decimal:
     try:
         x = D(s)
     except Exception:
-        raise Dead from None
+        raise DeadLetterError from None
     if not x.is_finite():
-        raise Dead
+        raise DeadLetterError
     return x
 
 
@@ -52,7 +52,7 @@ def parse(side: list[Any]) -> list[tuple[Decimal, Decimal]]:
     for p, s in side:
         p, s = number(p), number(s)
         if p <= 0 or s < 0:
-            raise Dead
+            raise DeadLetterError
         out.append((p, s))
     return out
 
@@ -286,23 +286,30 @@ class Pair:
             key = str(uuid.uuid5(uuid.NAMESPACE_OID, f"mts|{self.name}|{name}|{record}"))
             net, terms = found
             self.open[name] = {"id": key, "n": 0, "at": t, "net": net, "sent": t, "peak": (net, terms), "terms": terms}
-            self.messages.append({**head, "type": "arbitrage.opened", "opportunity_id": key, "event": 0, "id": f"{key}-0", **terms})  # fmt: skip
+            self.tell(head, "opened", key, 0, terms)
         elif outcome == "signal" and o is not None:
             net, o["terms"] = found
             if net > o["peak"][0]:
                 o["peak"] = found
             if abs(net - o["net"]) >= abs(o["net"]) / 10 or t - o["sent"] >= S:
                 o.update(net=net, sent=t, n=o["n"] + 1)
-                self.messages.append({**head, "type": "arbitrage.updated", "opportunity_id": o["id"], "event": o["n"], "id": f"{o['id']}-{o['n']}", **o["terms"]})  # fmt: skip
+                self.tell(head, "updated", o["id"], o["n"], o["terms"])
         elif o is not None:
             del self.open[name]
             lived = t - o["at"]
-            self.messages.append({
-                **head, "type": "arbitrage.closed", "opportunity_id": o["id"], "event": o["n"] + 1,
-                "id": f"{o['id']}-{o['n'] + 1}", **o["terms"], "reason": outcome, "duration_ns": lived,
-                "updates": o["n"], "peak_net_usd": o["peak"][1]["net_usd"], "size_at_peak": o["peak"][1]["size"],
+            self.tell(head, "closed", o["id"], o["n"] + 1, o["terms"])
+            self.messages[-1] |= {
+                "reason": outcome,
+                "duration_ns": lived,
+                "updates": o["n"],
+                "peak_net_usd": o["peak"][1]["net_usd"],
+                "size_at_peak": o["peak"][1]["size"],
                 "survived_ms": [h for h in (10, 50, 100, 250, 1000) if lived > h * 10**6],
-            })  # fmt: skip
+            }
+
+    def tell(self, head: dict[str, Any], what: str, key: str, n: int, terms: dict[str, Any]) -> None:
+        known = {"type": f"arbitrage.{what}", "opportunity_id": key, "event": n, "id": f"{key}-{n}"}
+        self.messages.append({**head, **known, **terms})
 
     # --- records
 
@@ -311,7 +318,7 @@ class Pair:
         where = f"{e['venue']}/{e['market']}/{e['symbol']}/{e['conn']}/{e['gen']}/{e['seq']}"
         leg = self.legs.get(f"{e['venue']}:{e['market']}")
         if kind not in ("status", "registry") and (leg is None or leg.info["symbol"] != e["symbol"]):
-            raise Dead
+            raise DeadLetterError
         depth = channel == "depth" and kind in ("frame", "keyframe")
         bids = asks = []
         if depth:
@@ -396,7 +403,8 @@ class Pair:
 
     def funding(self, leg: Leg, e: Any, f: Any) -> None:
         d = f["data"] if e["venue"] == "bybit" else f
-        rate, at, hours = (d.get("fundingRate"), d.get("nextFundingTime"), d.get("fundingIntervalHour")) if e["venue"] == "bybit" else (d.get("r"), d.get("T"), None)  # fmt: skip
+        names = ("fundingRate", "nextFundingTime", "fundingIntervalHour") if e["venue"] == "bybit" else ("r", "T", "")
+        rate, at, hours = (d.get(name) for name in names)
         leg.rate = D(rate) if rate else leg.rate
         leg.next = int(at) * 10**6 if at else leg.next
         leg.hours = int(hours) if hours else leg.hours
@@ -415,7 +423,9 @@ class Pair:
                 routes = self.set["SAME_VENUE_ROUTES" if same else "ROUTES"].split(",")
                 name = f"{buy.name}>{sell.name}"
                 if buy is not sell and f"{buy.info['market']}>{sell.info['market']}" in routes:
-                    self.window.setdefault(name, {"edge": None, "seen": [], "since": self.time, "weighted": D(0), "valid": 0, "n": 0, "outcomes": {}})  # fmt: skip
+                    w: dict[str, Any] = {"edge": None}
+                    self.fresh(w, self.time)
+                    self.window.setdefault(name, w)
 
 
 def run(lines: list[dict[str, Any]], **settings: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
@@ -431,10 +441,10 @@ def run(lines: list[dict[str, Any]], **settings: Any) -> tuple[list[dict[str, An
                 continue
             if e["pair"] not in pairs:
                 if e["kind"] != "registry":
-                    raise Dead
+                    raise DeadLetterError
                 pairs[e["pair"]] = Pair(e["pair"], {**DEFAULTS, **settings}, clock)
             pairs[e["pair"]].on(e)
-        except Dead:
+        except DeadLetterError:
             dead += 1
     messages = [m for pair in pairs.values() for m in pair.messages]
     return messages, [r for pair in pairs.values() for r in pair.rows], dead
