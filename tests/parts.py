@@ -49,10 +49,20 @@ def _parts_loop() -> Iterator[_Loop]:
 
 
 @pytest.fixture(scope="session")
-def make_broker() -> Callable[[Path], KafkaBroker]:
+def jars() -> list[Path]:
+    """The broker's jars, downloaded if this machine never had them."""
+    return kafka_jars(LineView(print))
+
+
+@pytest.fixture(scope="session")
+def java() -> Path:
+    """The Java that runs the broker."""
+    return find_java()
+
+
+@pytest.fixture(scope="session")
+def make_broker(java: Path, jars: list[Path]) -> Callable[[Path], KafkaBroker]:
     """A function that gives a broker, not started, for a directory."""
-    jars = kafka_jars(LineView(print))
-    java = find_java()
     return lambda path: KafkaBroker(
         path / "kafka",
         java=java,

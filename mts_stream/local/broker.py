@@ -55,17 +55,21 @@ class KafkaBroker:
 
     async def start(self) -> None:
         """Return when the broker serves metadata; `LocalPartError` when it cannot."""
-        with disk_errors(self._directory):
-            self._write_files()
+        await self.prepare()
         log_start = self._log_size()
-        if not self._is_formatted():
-            await self._format()
         await self.process.start()
         try:
             await self._wait_ready(log_start)
         except BaseException:
             await self.process.stop()
             raise
+
+    async def prepare(self) -> None:
+        """Write the configuration, and format a directory that is new; a part of `start`."""
+        with disk_errors(self._directory):
+            self._write_files()
+        if not self._is_formatted():
+            await self._format()
 
     async def stop(self) -> None:
         """End the broker; its data stays."""

@@ -128,7 +128,8 @@ def _own_identity() -> ProcessIdentity:
 
 def _parse_state(content: dict[str, object]) -> RunState:
     owner, children = content["owner"], content["children"]
-    assert isinstance(owner, dict) and isinstance(children, dict)
+    if not isinstance(owner, dict) or not isinstance(children, dict):
+        raise TypeError("owner and children are objects")
     return RunState(
         owner=ProcessIdentity(**owner),
         children={name: ProcessIdentity(**identity) for name, identity in children.items()},
