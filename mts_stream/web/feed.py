@@ -11,13 +11,14 @@ from mts_stream.errors import KafkaUnavailableError
 from mts_stream.logs import get_logger
 from mts_stream.settings import Settings
 from mts_stream.web.messages import SHOWN_TOPICS, Told, decode
-from mts_stream.wire.kafka import Reader, Record
+from mts_stream.wire.kafka import Reader
 
 QUEUE_BATCHES = 16
 POLL_S = 0.2
 RETRY_S = 1.0
 CONNECT_S = 1.0
 QUIET_S = 2.0
+STUCK_S = 10.0  # what stood at the beginning may be gone by now (retention): then nothing more is to be waited for
 JOIN_S = 1.5
 
 log = get_logger(__name__)
@@ -82,20 +83,20 @@ class FeedThread:
     def _read(self) -> None:
         """Read until stopped; raises KafkaUnavailableError."""
         self._require_kafka()
-        opened_ms = self._now_ms()
-        with Reader(self._settings, SHOWN_TOPICS, from_ms=opened_ms - self._settings.web_history_s * 1000) as reader:
-            self._tell("catching_up", f"reading the last {self._settings.web_history_s} s")
-            heard = time.monotonic()
+        history_s = self._settings.web_history_s
+        with Reader(self._settings, SHOWN_TOPICS, from_ms=self._now_ms() - history_s * 1000) as reader:
+            self._tell("catching_up", f"reading the last {history_s} s")
+            heard = checked = time.monotonic()
             while not self._stopping.is_set():
                 records = reader.poll(POLL_S)
                 if records:
-                    heard = time.monotonic()
+                    heard = checked = time.monotonic()
                     self._put([(record.topic, decode(record)) for record in records])
-                elif time.monotonic() - heard > QUIET_S:
+                elif time.monotonic() - checked > QUIET_S:
                     # librdkafka says nothing when its broker goes away; quiet topics look the same.
                     self._require_kafka()
-                    heard = time.monotonic()
-                if not records or _reached(records, opened_ms):
+                    checked = time.monotonic()
+                if reader.caught_up or time.monotonic() - heard > STUCK_S:
                     self._tell("live", "")
 
     def _require_kafka(self) -> None:
@@ -117,10 +118,6 @@ class FeedThread:
                 return
             except queue.Full:
                 continue
-
-
-def _reached(records: list[Record], time_ms: int) -> bool:
-    return max(record.timestamp_ms for record in records) >= time_ms
 
 
 def _accepts(server: str) -> bool:

@@ -15,10 +15,12 @@ class OpportunityBoard:
     """Told events of opportunities, each perhaps more than once; asked for what is open and what closed.
 
     An event that came again is known by its number within its opportunity, an opportunity that closed by its id.
+    A direction has one open opportunity at most: where the next one opens, the end of the one before was missed.
     """
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, tuple[Opportunity, int | None]] = OrderedDict()
+        self._open_by_direction: dict[tuple[str, str], str] = {}
         self._recent: deque[Opportunity] = deque(maxlen=RECENT_MAX)
         self._closed_ids: OrderedDict[str, None] = OrderedDict()
         self._changed: dict[str, None] = {}
@@ -33,10 +35,7 @@ class OpportunityBoard:
         if event.type == "arbitrage.closed":
             self._close(event)
         else:
-            opened_ns = known[1] if known else (event.event_time_ns if event.event == 0 else None)
-            self._open[event.opportunity_id] = (event, opened_ns)
-            self._changed[event.opportunity_id] = None
-            self._keep_bound()
+            self._keep_open(event, known)
         return True
 
     def forget_before(self, oldest_ns: int) -> None:
@@ -59,17 +58,33 @@ class OpportunityBoard:
         self._changed, self._gone, self._closed = {}, [], []
         return result
 
+    def _keep_open(self, event: Opportunity, known: tuple[Opportunity, int | None] | None) -> None:
+        key, place = event.opportunity_id, (event.pair, event.direction)
+        before = self._open_by_direction.get(place, key)
+        if before != key:
+            self._end(before)
+        opened_ns = known[1] if known else (event.event_time_ns if event.event == 0 else None)
+        self._open[key] = (event, opened_ns)
+        self._open_by_direction[place] = key
+        self._changed[key] = None
+        self._keep_bound()
+
     def _close(self, event: Opportunity) -> None:
-        if event.opportunity_id in self._open:
-            self._drop(event.opportunity_id)
-        self._closed_ids[event.opportunity_id] = None
-        if len(self._closed_ids) > CLOSED_IDS_MAX:
-            self._closed_ids.popitem(last=False)
+        self._end(event.opportunity_id)
         self._recent.append(event)
         self._closed = [*self._closed[-RECENT_MAX:], event]
 
+    def _end(self, key: str) -> None:
+        """It is not open any more, whatever else is said of it."""
+        if key in self._open:
+            self._drop(key)
+        self._closed_ids[key] = None
+        if len(self._closed_ids) > CLOSED_IDS_MAX:
+            self._closed_ids.popitem(last=False)
+
     def _drop(self, key: str) -> None:
-        del self._open[key]
+        event, _ = self._open.pop(key)
+        self._open_by_direction.pop((event.pair, event.direction), None)
         self._gone.append(key)
 
     def _keep_bound(self) -> None:

@@ -155,6 +155,7 @@ class Reader:
     def __init__(self, settings: Settings, topics: Iterable[str], *, from_ms: int | None = None) -> None:
         self.settings = settings
         self.topics = tuple(topics)
+        self._behind: dict[tuple[str, int], int] = {}
         self._consumer = Consumer(
             client_config(
                 settings,
@@ -184,12 +185,16 @@ class Reader:
                     "run `mts-stream topics create`"
                 )
             partitions = [TopicPartition(name, p, -2) for name in self.topics for p in topics[name].partitions]
-            if from_ms is None:
-                return partitions
             # The ends first: where no record is that young the answer is "the end", and what came meanwhile counts.
-            ends = self._offsets_at(partitions, LATEST)
-            starts = self._offsets_at(partitions, from_ms)
-            return [start if start.offset >= 0 else end for start, end in zip(starts, ends, strict=True)]
+            ends = self._offsets_at(partitions, -1)
+            found = self._offsets_at(partitions, -2 if from_ms is None else from_ms)
+            starts = [start if start.offset >= 0 else end for start, end in zip(found, ends, strict=True)]
+            self._behind = {
+                (end.topic, end.partition): end.offset
+                for start, end in zip(starts, ends, strict=True)
+                if start.offset < end.offset
+            }
+            return starts
         except KafkaException as error:
             raise _unavailable(self.settings, error.args[0].str()) from error
 
@@ -199,7 +204,17 @@ class Reader:
 
     def poll(self, timeout_s: float) -> list[Record]:
         """At most POLL_RECORDS that have come; waits `timeout_s` for the first. Blocks: call it from a thread."""
-        return [record for m in self._consumer.consume(POLL_RECORDS, timeout_s) if (record := self._record(m))]
+        records = [record for m in self._consumer.consume(POLL_RECORDS, timeout_s) if (record := self._record(m))]
+        if self._behind:
+            for record in records:
+                if record.offset >= self._behind.get((record.topic, record.partition), record.offset + 1) - 1:
+                    del self._behind[record.topic, record.partition]
+        return records
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that stood when this reader began has been read."""
+        return not self._behind
 
     def _record(self, message: Message) -> Record | None:
         error = message.error()

@@ -48,6 +48,17 @@ def test_events_that_come_again_change_nothing():
     assert len(board.recent()) == 1
 
 
+def test_the_next_one_of_a_direction_ends_the_one_before():
+    """A direction has one open opportunity: one whose end was missed makes room, and does not come back."""
+    first, second = events()[0], events(at_ns=T + results.S)[0]
+    board = OpportunityBoard()
+    taken = [board.on_event(event) for event in (first, second, first)]
+
+    assert taken == [True, True, False]
+    assert [view["opportunity_id"] for view in board.open()] == [second.opportunity_id]
+    assert board.drain()[1] == [first.opportunity_id]
+
+
 def test_an_opening_before_the_history_is_unknown():
     """An opportunity first seen by an update is open since an unknown time."""
     board = OpportunityBoard()
@@ -106,7 +117,7 @@ def test_open_ones_are_bounded(extra):
     board = OpportunityBoard()
     for number in range(OPEN_MAX + extra):
         fields = {name: getattr(opened, name) for name in opened.__struct_fields__}
-        board.on_event(Opportunity(**fields | {"opportunity_id": str(number)}))
+        board.on_event(Opportunity(**fields | {"opportunity_id": str(number), "pair": f"P{number}-USDT"}))
 
     assert len(board.open()) == OPEN_MAX
     assert board.open()[0]["opportunity_id"] == str(extra)

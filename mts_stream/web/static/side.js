@@ -87,13 +87,11 @@ export function renderFunding(store, matches) {
 function createFunding(item) {
   const [node, cells] = row([
     ["pair", "Pair"],
-    ["leg", "Leg"],
     ["rate", "Rate", "n"],
     ["every", "Every", "n"],
     ["next", "Next in", "n"],
   ]);
-  text(cells.pair, item.pair);
-  text(cells.leg, leg(item.leg));
+  cells.pair.append(item.pair, make("small", "", leg(item.leg)));
   return { node, cells };
 }
 
