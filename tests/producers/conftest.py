@@ -1,16 +1,55 @@
-"""A simulator that runs, and clients of it."""
+"""A simulator that runs, clients of it, and a broker whose topics are the real ones."""
 
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from mts_stream.exchanges import MARKETS
 from mts_stream.settings import Settings, load_settings
+from mts_stream.wire.kafka import create_topics
 from producers.budget import WeightBudget
 from producers.rest import RestClient
 from producers.simulator.settings import SimulatorSettings
 from producers.simulator.simulator import Simulator
+
+PARTITIONS = 4
+
+
+class OwnBroker:
+    """A broker that a test may freeze and wake."""
+
+    def __init__(self, loop: Any, broker: Any) -> None:
+        self._loop, self._broker = loop, broker
+        self.address: str = broker.address
+
+    def start(self) -> None:
+        """Up, and ready."""
+        self._loop.run(self._broker.start())
+
+    def stop(self) -> None:
+        """Down."""
+        self._loop.run(self._broker.stop())
+
+    def signal(self, number: signal.Signals) -> None:
+        """Tell the broker's process."""
+        os.kill(self._broker.process.pid, number)
+
+
+@pytest.fixture(scope="session")
+def own_broker(
+    _parts_loop: Any, make_broker: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OwnBroker]:
+    """A broker of these tests' own, because they use the real topics."""
+    broker = OwnBroker(_parts_loop, make_broker(tmp_path_factory.mktemp("own-kafka")))
+    broker.start()
+    create_topics(load_settings(kafka_bootstrap_servers=broker.address, partitions=PARTITIONS))
+    yield broker
+    broker.stop()
 
 
 @pytest.fixture
@@ -34,6 +73,4 @@ async def clients(simulated: Settings) -> AsyncIterator[list[RestClient]]:
         "bybit_spot": simulated.bybit_rest_url, "bybit_perp": simulated.bybit_rest_url,
     }  # fmt: skip
     async with aiohttp.ClientSession() as session:
-        yield [
-            RestClient(m, urls[f"{m.venue}_{m.market}"], "URL", session, WeightBudget(6000, 1.0)) for m in MARKETS
-        ]
+        yield [RestClient(m, urls[f"{m.venue}_{m.market}"], "URL", session, WeightBudget(6000, 1.0)) for m in MARKETS]

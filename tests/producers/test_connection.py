@@ -1,4 +1,4 @@
-"""A connection against a real websocket server: generations, pings, reconnects, paced sending, and ends of all kinds."""
+"""A connection against a real websocket server: generations, pings, reconnects, paced sending, ends of all kinds."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

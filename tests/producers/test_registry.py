@@ -39,7 +39,7 @@ async def test_every_pair_is_published_to_both_topics(clients: list[RestClient])
 
     assert list(raw) == [listing.pair for listing in stand.said("mts.instruments")]
     assert set(raw) == {f"{b}-USDT" for b in ("BTC", "ETH", "SOL", "PEPE", "SHIB", "XRP", "DOGE", "ONE")}
-    assert [key for _, key, _, _, _ in stand.outlet.sent[:2]] == [list(raw)[0].encode()] * 2
+    assert [key for _, key, _, _, _ in stand.outlet.sent[:2]] == [next(iter(raw)).encode()] * 2
     assert [pair for pair, listing in raw.items() if listing.quarantined] == ["ONE-USDT"]
     shib = {leg.leg: leg for leg in raw["SHIB-USDT"].legs}
     assert shib["bybit:perp"].symbol == "SHIB1000USDT" and shib["bybit:perp"].multiplier == 1000

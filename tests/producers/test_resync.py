@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from mts_stream.exchanges.venue import BookSnapshot
-from producers.resync import SnapshotScheduler
 from producers.rest import RestClient
+from producers.resync import SnapshotScheduler
 
 
 class Book:
