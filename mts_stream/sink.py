@@ -68,13 +68,6 @@ def create_app(settings: Settings) -> WorkerApp:
         async with app.bugs_end_it():
             await writer.prepare()
 
-    @app.task  # type: ignore[untyped-decorator]
-    async def store_what_has_waited() -> None:
-        async with app.bugs_end_it():
-            while not app.should_stop:
-                await asyncio.sleep(AGE_TICK_S)
-                await asyncio.gather(*(sink.on_time() for sink in sinks))
-
     @app.timer(GAUGES_TICK_S, name="gauges")  # type: ignore[untyped-decorator]
     async def show_gauges() -> None:
         for sink in sinks:
@@ -102,6 +95,13 @@ def _add_agent(app: WorkerApp, sink: TopicSink, source: Any) -> None:
             message = batches.current_event.message
             async with app.bugs_end_it():
                 await sink.on_records(message.partition, records, message.generation_id)
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def store_what_has_waited() -> None:
+        async with app.bugs_end_it():
+            while not app.should_stop:
+                await asyncio.sleep(AGE_TICK_S)
+                await sink.on_time()
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ import clickhouse_connect
 from clickhouse_connect.datatypes.base import ClickHouseType
 from clickhouse_connect.datatypes.registry import get_from_name
 from clickhouse_connect.driver.asyncclient import AsyncClient
-from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, ProgrammingError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 
 from mts_stream.errors import StoreError
 from mts_stream.settings import Settings
@@ -27,9 +27,12 @@ INSERT_SETTINGS: Mapping[str, Any] = {
 }
 
 # Codes of ClickHouse that a row is to blame for: type, range and format errors.
-ROW_CODES = frozenset({6, 26, 27, 32, 33, 38, 41, 43, 53, 69, 70, 72, 117, 131, 190, 321, 349, 352, 407, 691})
+ROW_CODES = frozenset({6, 26, 27, 38, 41, 43, 53, 69, 70, 72, 117, 131, 190, 321, 349, 352, 407, 691})
 # What no waiting cures: a missing table, column or database, wrong credentials or rights.
 FATAL_CODES = frozenset({10, 16, 20, 47, 60, 62, 81, 115, 164, 192, 193, 194, 291, 497, 516})
+
+# Errors of the way to ClickHouse, or of ClickHouse with a code that is in neither set.
+TRANSPORT_ERRORS = (aiohttp.ClientError, OSError, asyncio.TimeoutError, ClickHouseError)
 
 
 class StoreUnavailableError(StoreError):
@@ -52,6 +55,7 @@ class Store:
         self._client: AsyncClient | None = None
         self._types: dict[str, dict[str, ClickHouseType]] = {}
         self._connecting = asyncio.Lock()
+        self._closed = False
 
     async def command(self, sql: str, *, in_database: bool = True) -> None:
         """Run one statement that gives no rows."""
@@ -87,13 +91,16 @@ class Store:
             raise self._translated(error) from error
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, for good: whoever still stores is told that it is unavailable."""
+        self._closed = True
         if self._client is not None:
             await self._client.close()
             self._client = None
 
     async def _connected(self) -> AsyncClient:
         async with self._connecting:
+            if self._closed:
+                raise StoreUnavailableError("the connection to ClickHouse is closed: this process ends")
             if self._client is None:
                 try:
                     self._client = await self._connect()
@@ -141,15 +148,15 @@ class Store:
         code = getattr(error, "code", None)
         if code in FATAL_CODES:
             return StoreError(said)
-        if code in ROW_CODES or _is_about_values(error):
+        if code in ROW_CODES or (code is None and _is_about_values(error)):
             return RowsRefusedError(text)
-        return StoreUnavailableError(said)
+        if isinstance(error, TRANSPORT_ERRORS):
+            return StoreUnavailableError(said)
+        return StoreError(f"{type(error).__name__} at an insert, which is a fault of ours: {text}")
 
 
 def _is_about_values(error: Exception) -> bool:
     """True where the client could not encode the rows: nothing was sent."""
-    if isinstance(error, (DataError, ProgrammingError)):
-        return getattr(error, "code", None) is None
-    if isinstance(error, (aiohttp.ClientError, OSError, asyncio.TimeoutError, ClickHouseError)):
-        return False
-    return isinstance(error, (ArithmeticError, TypeError, ValueError, KeyError, AttributeError))
+    if isinstance(error, DataError):
+        return True
+    return isinstance(error, (ArithmeticError, TypeError, ValueError)) and not isinstance(error, TRANSPORT_ERRORS)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from mts_stream.errors import BadRecordError, StoreError
 from mts_stream.logs import get_logger
@@ -62,8 +62,7 @@ class Writer:
     async def _store_rows(self, batch: Batch, rows: Sequence[Row], token: str) -> None:
         """Store all rows of a batch, or halve it until the message that ClickHouse refuses stands alone."""
         try:
-            for table, values in _by_table(rows).items():
-                await self._insert(table, values, token)
+            await _all_of(self._insert(table, values, token) for table, values in _by_table(rows).items())
         except RowsRefusedError as error:
             if len(batch.deliveries) == 1:
                 await self._refuse(batch.topic, batch.deliveries[0], BadRecordError("store_refused", str(error)))
@@ -122,6 +121,13 @@ class Writer:
         DEAD_LETTERS.labels("sink", error.reason).inc()
         where = {"topic": topic, "partition": delivery.partition, "offset": delivery.offset}
         log.warning("message_refused", reason=error.reason, detail=error.detail, **where)
+
+
+async def _all_of(inserts: Iterable[Awaitable[None]]) -> None:
+    """Side by side, and none is cut off by another one's error, which is raised at the end."""
+    answers = await asyncio.gather(*inserts, return_exceptions=True)
+    for error in filter(None, answers):
+        raise error
 
 
 def _rows(batch: Batch) -> list[Row]:

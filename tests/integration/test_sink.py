@@ -1,4 +1,4 @@
-"""The sink as a process between a real Kafka and a real ClickHouse engine: each result stored once, whatever happens."""
+"""The sink between a real Kafka and a real ClickHouse engine: each result stored once, whatever happens."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def sink(settings: Settings, tmp_path: Path) -> Iterator[SinkProcess]:
 
 
 def test_every_result_becomes_a_row_once_and_soon(settings: Settings, sink: SinkProcess) -> None:
-    """Results on topics equal rows stored; a repeated message adds none; a new one can be queried within two seconds."""
+    """Results on topics equal rows stored; a repeated message adds none; a new one can be queried in two seconds."""
     everything = messages.everything()
     send_all(settings, everything)
     send_all(settings, everything[:200])
@@ -97,7 +97,7 @@ def test_a_killed_sink_loses_and_doubles_nothing(settings: Settings, tmp_path: P
 
 
 def test_clickhouse_may_be_down_at_the_start_and_later(settings: Settings, tmp_path: Path) -> None:
-    """The sink says why it waits, once; ends on SIGTERM all the same; and stores everything when ClickHouse is there."""
+    """The sink says once why it waits; SIGTERM ends it all the same; when ClickHouse comes, everything is stored."""
     gateway = ClickHouseGateway(tmp_path / "tables", log_path=tmp_path / "clickhouse.log", memory_bytes=600_000_000)
     settings = settings.model_copy(update={"clickhouse_url": gateway.url})
     everything = messages.everything()

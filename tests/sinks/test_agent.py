@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from faust.types import TP
 
 from mts_stream.errors import KafkaUnavailableError, StoreError
 from mts_stream.settings import load_settings
-from mts_stream.sinks.agent import ClusterId, TopicSink, limits_of
+from mts_stream.sinks.agent import ClusterId, SinkHealth, TopicSink, limits_of
 from mts_stream.sinks.batching import Batch, Limits
 
 SECOND_NS = 1_000_000_000
@@ -158,3 +159,51 @@ def test_the_bounds_are_settings() -> None:
     settings = load_settings(sink_batch_rows=7, sink_batch_bytes=2048, sink_batch_age_ms=20)
 
     assert limits_of(settings) == Limits(7, 2048, 20_000_000)
+
+
+class FakeConsumer:
+    """Two partitions of one stored topic."""
+
+    first_offsets: Mapping[TP, int] = {TP("t", 0): 10, TP("t", 1): 0}
+
+    def assignment(self) -> set[TP]:
+        """As Faust's."""
+        return {TP("t", 0), TP("t", 1)}
+
+    def highwater(self, tp: TP) -> int:
+        """As Faust's."""
+        return 30
+
+
+class FakeApp:
+    """An app that runs."""
+
+    consumer = FakeConsumer()
+    batched_topics = frozenset({"t"})
+    started, should_stop, rebalancing, in_recovery = True, False, False, False
+
+
+class WaitingWriter:
+    """A writer with a problem, or without."""
+
+    problem: str | None = "ClickHouse at http://x: refused"
+
+
+def test_a_sink_whose_clickhouse_is_down_is_not_healthy_and_says_why() -> None:
+    """And healthy as soon as inserts are confirmed again."""
+    writer = WaitingWriter()
+    health = SinkHealth(FakeApp(), writer)  # type: ignore[arg-type]
+
+    status, body = health.report()
+    assert (status, body["reason"]) == (503, "waiting for ClickHouse: ClickHouse at http://x: refused")
+    writer.problem = None
+    assert health.report()[0] == 200
+
+
+def test_the_lag_counts_what_is_not_stored() -> None:
+    """From where reading began, then from what was committed, to the end of each partition."""
+    health = SinkHealth(FakeApp(), WaitingWriter())  # type: ignore[arg-type]
+
+    assert health.lag("t") == 20 + 30
+    health.handled(TP("t", 1), 30)
+    assert (health.lag("t"), health.lag("other")) == (20, 0)

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import aiohttp
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError, DataError, OperationalError, ProgrammingError
 
 from mts_stream.clickhouse.runner import migrate
 from mts_stream.errors import StoreError
@@ -191,3 +193,36 @@ async def test_a_value_of_another_type_is_the_rows_fault(store: Store) -> None:
 
     with pytest.raises(RowsRefusedError):
         await store.insert("funding_rates", columns, [row], "t")
+
+
+async def test_a_store_that_was_closed_refuses_no_row(store: Store) -> None:
+    """At the end of the process an insert may come too late: its rows are read again, not dead letters."""
+    await store.close()
+
+    with pytest.raises(StoreUnavailableError, match="this process ends"):
+        await store.command("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (OperationalError("x", code=252), StoreUnavailableError),
+        (OperationalError("x", code=241), StoreUnavailableError),
+        (DatabaseError("x", code=999999), StoreUnavailableError),
+        (ProgrammingError("the client may have been closed"), StoreUnavailableError),
+        (aiohttp.ServerDisconnectedError(), StoreUnavailableError),
+        (TimeoutError(), StoreUnavailableError),
+        (ConnectionResetError(), StoreUnavailableError),
+        (aiohttp.InvalidURL("x"), StoreUnavailableError),
+        (DatabaseError("x", code=53), RowsRefusedError),
+        (DataError("x"), RowsRefusedError),
+        (OverflowError("x"), RowsRefusedError),
+        (DatabaseError("x", code=60), StoreError),
+        (DatabaseError("x", code=516), StoreError),
+        (KeyError("x"), StoreError),
+    ],
+    ids=repr,
+)
+def test_an_error_is_a_reason_to_wait_to_refuse_or_to_end(error: Exception, meaning: type[StoreError]) -> None:
+    """When in doubt it waits: waiting loses nothing, a dead letter is a row less."""
+    assert type(Store(load_settings())._translated(error)) is meaning
