@@ -23,6 +23,7 @@ COMMAND_NOT_STARTED = 127  # what a shell answers, too
 
 
 def main(arguments: list[str]) -> int:
+    """Run the command, tied to its parent's life, and give its exit code."""
     mode, parent_pid, command = arguments[0], int(arguments[1]), arguments[2:]
     if mode == "signal":
         _die_with(parent_pid)
