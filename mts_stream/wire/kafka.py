@@ -4,15 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from confluent_kafka import (
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    Message,
-    Producer,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from mts_stream.errors import DeliveryError, KafkaUnavailableError, SettingsError
@@ -184,10 +176,10 @@ class Reader:
                     f"topic {missing[0]} does not exist at {self.settings.kafka_bootstrap_servers}; "
                     "run `mts-stream topics create`"
                 )
-            partitions = [TopicPartition(name, p, -2) for name in self.topics for p in topics[name].partitions]
+            partitions = [TopicPartition(name, p, EARLIEST) for name in self.topics for p in topics[name].partitions]
             # The ends first: where no record is that young the answer is "the end", and what came meanwhile counts.
-            ends = self._offsets_at(partitions, -1)
-            found = self._offsets_at(partitions, -2 if from_ms is None else from_ms)
+            ends = self._offsets_at(partitions, LATEST)
+            found = self._offsets_at(partitions, EARLIEST if from_ms is None else from_ms)
             starts = [start if start.offset >= 0 else end for start, end in zip(found, ends, strict=True)]
             self._behind = {
                 (end.topic, end.partition): end.offset
@@ -199,8 +191,20 @@ class Reader:
             raise _unavailable(self.settings, error.args[0].str()) from error
 
     def _offsets_at(self, partitions: list[TopicPartition], timestamp_ms: int) -> list[TopicPartition]:
-        asked = [TopicPartition(tp.topic, tp.partition, timestamp_ms) for tp in partitions]
-        return list(self._consumer.offsets_for_times(asked, timeout=ANSWER_S))
+        """One request for all partitions; waits while one has no leader, as in its topic's first moments."""
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                asked = [TopicPartition(tp.topic, tp.partition, timestamp_ms) for tp in partitions]
+                found = list(self._consumer.offsets_for_times(asked, timeout=ANSWER_S))
+                problem = next((tp.error for tp in found if tp.error is not None), None)
+            except KafkaException as error:
+                found, problem = [], error.args[0]
+            if problem is None:
+                return found
+            if problem.code() not in LEADERLESS or time.monotonic() > deadline:
+                raise _unavailable(self.settings, problem.str())
+            time.sleep(LEADER_WAIT_S)
 
     def poll(self, timeout_s: float) -> list[Record]:
         """At most POLL_RECORDS that have come; waits `timeout_s` for the first. Blocks: call it from a thread."""
@@ -236,19 +240,8 @@ class Reader:
         return self._bounds(EARLIEST)
 
     def _bounds(self, which: int) -> dict[tuple[str, int], int]:
-        """One request for all partitions; waits while one has no leader, as in its topic's first moments."""
-        deadline = time.monotonic() + ANSWER_S
-        while True:
-            try:
-                found = self._offsets_at(self._consumer.assignment(), which)
-                problem = next((tp.error for tp in found if tp.error is not None), None)
-            except KafkaException as error:
-                found, problem = [], error.args[0]
-            if problem is None:
-                return {(tp.topic, tp.partition): tp.offset for tp in found}
-            if problem.code() not in LEADERLESS or time.monotonic() > deadline:
-                raise _unavailable(self.settings, problem.str())
-            time.sleep(LEADER_WAIT_S)
+        found = self._offsets_at(self._consumer.assignment(), which)
+        return {(tp.topic, tp.partition): tp.offset for tp in found}
 
     def read_to_end(self, give_up_s: float = 60.0) -> Iterator[Record]:
         """Everything up to the end that stands now; raises KafkaUnavailableError when nothing comes any more."""
@@ -281,33 +274,36 @@ class Reader:
 
 def committed_offsets(settings: Settings, group: str, topic: str) -> dict[int, int]:
     """The offsets a group has committed, by partition; partitions without one are left out."""
-    consumer = Consumer(client_config(settings, **{"group.id": group, "enable.auto.commit": False}))
-    try:
-        count = topic_partitions(settings).get(topic, 0)
-        answer = consumer.committed([TopicPartition(topic, p) for p in range(count)], timeout=ANSWER_S)
-        return {tp.partition: tp.offset for tp in answer if tp.offset >= 0}
-    except KafkaException as error:
-        raise _unavailable(settings, error.args[0].str()) from error
-    finally:
-        consumer.close()
+    with GroupOffsets(settings, group, [topic]) as offsets:
+        return {partition: offset for (_, partition), offset in offsets.read().items()}
 
 
 class GroupOffsets:
-    """What a consumer group has committed, asked over one connection as often as one likes."""
+    """What a consumer group has committed in some topics, asked over one connection as often as one likes."""
 
-    def __init__(self, settings: Settings, group: str) -> None:
+    def __init__(self, settings: Settings, group: str, topics: Iterable[str]) -> None:
         self.settings = settings
-        self.group = group
-        self._admin = AdminClient(client_config(settings))
+        self._consumer = Consumer(client_config(settings, **{"group.id": group, "enable.auto.commit": False}))
+        counts = topic_partitions(settings)
+        self._partitions = [(name, p) for name in topics for p in range(counts.get(name, 0))]
 
     def read(self) -> dict[tuple[str, int], int]:
         """The committed offsets by topic and partition; raises KafkaUnavailableError. Blocks."""
         try:
-            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group)])
-            answer = asked[self.group].result(ANSWER_S)
+            answer = self._consumer.committed([TopicPartition(*each) for each in self._partitions], timeout=ANSWER_S)
         except KafkaException as error:
             raise _unavailable(self.settings, error.args[0].str()) from error
-        return {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions if tp.offset >= 0}
+        return {(tp.topic, tp.partition): tp.offset for tp in answer if tp.offset >= 0}
+
+    def close(self) -> None:
+        """Leave."""
+        self._consumer.close()
+
+    def __enter__(self) -> "GroupOffsets":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def send_all(settings: Settings, records: Iterable[tuple[str, bytes | None, bytes]], timeout_s: float = 30.0) -> int:
