@@ -1,9 +1,9 @@
 """Ground for all tests: real parts as fixtures, a clean environment, one printed seed, no process left behind."""
 
-import importlib.util
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, settings
 
 from mts_stream.settings import Settings
 
-pytest_plugins = ["tests.parts"] if importlib.util.find_spec("tests.parts") else []
+pytest_plugins = ["tests.parts"]
 
+TESTS = Path(__file__).parent
 OUR_VARIABLES = frozenset(name.upper() for name in Settings.model_fields)
+LONG_FIRST = ("demo", "integration", "deploy", "browser")  # folders: so no worker is left with a long test at the end
 RUN_VARIABLE = "MTS_TEST_RUN"
 END_S = 5.0
 
@@ -41,6 +43,16 @@ def pytest_configure_node(node: object) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Say how to repeat the run."""
     return f"random tests: --hypothesis-seed={config.option.hypothesis_seed} repeats this run"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders of long tests; the order within them stays."""
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.relative_to(TESTS).parts[0]
+        return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session", autouse=True)
