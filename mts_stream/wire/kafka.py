@@ -209,10 +209,10 @@ class Reader:
     def poll(self, timeout_s: float) -> list[Record]:
         """At most POLL_RECORDS that have come; waits `timeout_s` for the first. Blocks: call it from a thread."""
         records = [record for m in self._consumer.consume(POLL_RECORDS, timeout_s) if (record := self._record(m))]
-        if self._behind:
-            for record in records:
-                if record.offset >= self._behind.get((record.topic, record.partition), record.offset + 1) - 1:
-                    del self._behind[record.topic, record.partition]
+        for record in records if self._behind else ():
+            key = (record.topic, record.partition)
+            if key in self._behind and record.offset + 1 >= self._behind[key]:
+                del self._behind[key]
         return records
 
     @property

@@ -39,7 +39,8 @@ def first_unhandled(settings: Settings, group: str, topic: str) -> Offsets:
     """Where a group goes on in a topic: what it has committed, else the first record there is. Blocks."""
     with Reader(settings, [topic]) as reader:
         begins = reader.begin_offsets()
-    return begins | {where: end for where, end in GroupOffsets(settings, group).read().items() if where[0] == topic}
+    with GroupOffsets(settings, group, [topic]) as offsets:
+        return begins | offsets.read()
 
 
 def behind(ends: Mapping[tuple[str, int], int], done: Mapping[tuple[str, int], int]) -> int:
@@ -59,7 +60,14 @@ async def wait_sink(settings: Settings, give_up_s: float) -> int:
 
 async def _wait_group(settings: Settings, group: str, topics: tuple[str, ...], give_up_s: float) -> int:
     ends = await asyncio.to_thread(end_offsets, settings, *topics)
-    offsets = GroupOffsets(settings, group)
+    offsets = await asyncio.to_thread(GroupOffsets, settings, group, topics)
+    try:
+        return await _wait(ends, offsets, give_up_s)
+    finally:
+        await asyncio.to_thread(offsets.close)
+
+
+async def _wait(ends: Offsets, offsets: GroupOffsets, give_up_s: float) -> int:
     started = moved = time.monotonic()
     last: int | None = None
     while True:

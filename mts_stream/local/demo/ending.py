@@ -19,10 +19,10 @@ from mts_stream.local.demo.watch import MetricsWatch, ResultWatch
 from mts_stream.wire.topics import RAW, RESULT_TOPICS
 
 DRAIN_S = 120.0
-HURRIED_DRAIN_S = 4.5
+HURRIED_DRAIN_S = 4.0
 """Whoever pressed Ctrl-C has an answer and the terminal back within ten seconds."""
 PRODUCERS_STOP_S = 6.0
-HURRIED_PRODUCERS_STOP_S = 2.5
+HURRIED_PRODUCERS_STOP_S = 2.0
 CATCH_UP_POLL_S = 0.05
 
 
@@ -47,7 +47,7 @@ class Ending:
         accounts = Accounts(resumed=any(self.begins.values()))
         await self._end_producers(accounts)
         await self._drain(accounts)
-        stopping = asyncio.create_task(self.parts.stop_children())
+        stopping = asyncio.create_task(self.parts.stop_children(self.hurried))
         try:
             outcome = await self._count(accounts)
             self.timeline.mark("counted")

@@ -12,14 +12,19 @@ from mts_stream.local.ports import free_ports
 from mts_stream.local.process import ChildProcess
 from mts_stream.settings import Settings
 from mts_stream.wire.kafka import create_topics
+from mts_stream.wire.topics import RAW
 
 CHILDREN_STOP_S = 5.0
 LOCAL_STOP_S = 5.0
 HURRIED_STOP_S = 1.5
+"""Each of the two rounds has this long when somebody waits for the end."""
 
 
 class DemoParts:
-    """Knows every process of one demo; `settings` are those that its parts have in force."""
+    """Knows every process of one demo.
+
+    `settings` are those that its parts have in force; `is_new` says that the raw topic was created by this run.
+    """
 
     settings: Settings
     addresses: Addresses
@@ -29,6 +34,7 @@ class DemoParts:
         self.directory = directory
         self.truth = directory / "truth.jsonl"
         self.watched = Watched()
+        self.is_new = False
         self._timeline = timeline
         self._local = LocalParts(directory, on_progress=timeline.note)
         self._children: dict[str, ChildProcess] = {}
@@ -44,7 +50,7 @@ class DemoParts:
         self._environment = part_environment(self.addresses, self.directory, os.environ)
         self.settings = settings_of(self._environment)
         self._timeline.mark("local_parts", "Kafka and ClickHouse answer")
-        await asyncio.to_thread(create_topics, self.settings)
+        self.is_new = RAW in await asyncio.to_thread(create_topics, self.settings)
         self._timeline.mark("topics")
 
     async def start_children(self) -> None:
@@ -68,16 +74,16 @@ class DemoParts:
         producers.stop_timeout_s = timeout_s
         return await producers.stop()
 
-    async def stop_children(self, timeout_s: float = CHILDREN_STOP_S) -> None:
+    async def stop_children(self, hurried: bool) -> None:
         """End worker, sink and page, and the producers if they still run."""
         self.watched.forgive(*self._children)
-        await stop_all(list(self._children.values()), timeout_s)
+        await stop_all(list(self._children.values()), HURRIED_STOP_S if hurried else CHILDREN_STOP_S)
 
     async def stop(self, hurried: bool) -> None:
         """End everything that still runs, children before what they need."""
         self.watched.forgive_all()
         try:
-            await self.stop_children(HURRIED_STOP_S if hurried else CHILDREN_STOP_S)
+            await self.stop_children(hurried)
         finally:
             await self._stop_local(HURRIED_STOP_S if hurried else LOCAL_STOP_S)
 

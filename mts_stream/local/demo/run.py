@@ -103,6 +103,8 @@ class Demo:
 
     async def _look_back(self) -> None:
         """Where the worker goes on; a recording has to begin at the beginning."""
+        if self.parts.is_new:
+            return
         settings = self.parts.settings
         ends = await asyncio.to_thread(end_offsets, settings, RAW)
         if self.options.record is not None and any(ends.values()):
