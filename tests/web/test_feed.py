@@ -10,7 +10,7 @@ from mts_stream.settings import Settings, load_settings
 from mts_stream.web import feed
 from mts_stream.web.feed import FeedState, FeedThread
 from mts_stream.web.messages import Funding
-from mts_stream.wire.kafka import send_all
+from mts_stream.wire.kafka import Reader, send_all
 from mts_stream.wire.topics import FUNDING
 from tests.web import results
 from tests.web.kafka_topics import ensure_topics, send
@@ -75,6 +75,21 @@ def test_it_reads_what_stood_and_what_comes(settings, start):
     send(settings, [results.funding(pair, now_ns + 1) for pair in pairs])
     taken = items(thread, lambda taken: all(fundings(taken, pair) for pair in pairs))
     assert {fundings(taken, pair)[0].event_time_ns for pair in pairs} == {now_ns + 1}
+
+
+def test_a_reader_is_caught_up_once_all_that_stood_is_read(settings):
+    """Records beyond what stood when it began neither delay nor break it."""
+    now_ns = time.time_ns()
+    send(settings, [results.funding("CAUGHT-USDT", now_ns)])
+    with Reader(settings, [FUNDING], from_ms=now_ns // results.MS - 60_000) as reader:
+        began_caught_up = reader.caught_up
+        send(settings, [results.funding("CAUGHT-USDT", now_ns + n) for n in range(1, 4)])
+        deadline = time.monotonic() + DEADLINE_S
+        read = []
+        while (not reader.caught_up or len(read) < 4) and time.monotonic() < deadline:
+            read += [record for record in reader.poll(0.1) if record.key == b"CAUGHT-USDT"]
+
+    assert (began_caught_up, reader.caught_up, len(read)) == (False, True, 4)
 
 
 def test_what_cannot_be_read_is_handed_over_as_none(settings, start):
