@@ -94,9 +94,9 @@ class DataDirectory:
     def read_state(self) -> RunState | None:
         """What the state file says, None when there is none; an unreadable one is none."""
         try:
-            return _parse_state(json.loads(self._state_path.read_text()))
-        except FileNotFoundError:
-            return None
+            with disk_errors(self._state_path):
+                text = self._state_path.read_text() if self._state_path.exists() else ""
+            return _parse_state(json.loads(text))
         except (ValueError, KeyError, TypeError, AttributeError):
             # Written whole or not at all by us: what cannot be read is somebody else's and says nothing.
             return None

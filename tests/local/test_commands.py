@@ -99,7 +99,7 @@ def test_what_cannot_start_is_told_in_one_line(data: Path) -> None:
     (data / "clickhouse").write_text("a file where the tables should be")
     failing = run("up", "--data", data, "--json")
     (data / "logs" / "file").write_text("")
-    no_directory = run("up", "--data", data / "logs" / "file")
+    no_directory = run("up", "--data", data / "logs" / "file" / "below")
 
     for done in (taken, failing, no_directory):
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
