@@ -1,14 +1,19 @@
 """Each message becomes exactly one row of its primary table, with numbers rounded half-even to the column's places."""
 
+import gzip
 import json
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from mts_stream.domain.engine import PartitionEngine
 from mts_stream.errors import BadRecordError
+from mts_stream.settings import load_settings
 from mts_stream.sinks.rows import COLUMNS, PRIMARY, Row, rows_of
 from mts_stream.wire import topics
+from mts_stream.wire.codec import decode_record, encode_message, topic_of
 from tests.sinks import messages
 
 
@@ -113,3 +118,20 @@ def test_a_message_that_fits_no_model_has_no_row() -> None:
 
     with pytest.raises(BadRecordError, match="evaluations"):
         rows_of(topics.SPREADS, messages.delivery(json.dumps(message).encode()))
+
+
+@pytest.mark.parametrize("name", ["btc", "random-a", "random-b"])
+def test_whatever_the_engine_says_has_its_rows(name: str) -> None:
+    """Through the codec, as on the topics: no result of a capture is refused."""
+    engine = PartitionEngine(load_settings(min_notional=20, arbitrage_min_profit_usd=0).economics())
+    counts: Counter[str] = Counter()
+    with gzip.open(messages.CAPTURES / f"{name}.jsonl.gz") as lines:
+        for offset, line in enumerate(lines):
+            try:
+                results = engine.on_event(decode_record(line), offset).messages
+            except BadRecordError:
+                continue
+            for message in results:
+                value = encode_message(message, message.event_time_ns if hasattr(message, "emitted_ns") else None)
+                counts[topic_of(message)] += len(rows_of(topic_of(message), messages.delivery(value, offset))) > 0
+    assert set(counts) == {topics.SIGNALS, topics.SPREADS, topics.FUNDING, topics.QUALITY}
