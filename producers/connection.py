@@ -142,8 +142,10 @@ class Connection:
     async def _read(self, ws: ClientConnection) -> None:
         receive, take, now_ns = ws.recv, self._handler.on_message, self._clock.now_ns
         until_yield = YIELD_FRAMES
-        while self.is_open:
+        while True:
             message = await receive(decode=False)
+            if not self.is_open:
+                return
             take(message, now_ns())
             until_yield -= 1
             if not until_yield:
