@@ -204,8 +204,12 @@ def test_it_follows_the_systems_theme_and_a_choice_of_ones_own(url, look, scheme
 
 
 BEYOND = """(width) => [...document.querySelectorAll("body *")]
-    .filter((node) => !node.closest(".hidden, .skip, .cards thead, svg"))
-    .filter((node) => node.getBoundingClientRect().right > width + 0.5)
+    .filter((node) => !node.closest(".hidden, .skip, svg") && node.checkVisibility())
+    .filter((node) => getComputedStyle(node.closest("thead") ?? node).clipPath === "none")
+    .filter((node) => {
+      const panel = node.closest(".panel")?.getBoundingClientRect().right ?? width;
+      return node.getBoundingClientRect().right > Math.min(panel, width) + 0.5;
+    })
     .map((node) => node.outerHTML.slice(0, 120))"""
 
 

@@ -9,6 +9,7 @@ import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
 const TICK_MS = 250;
+const DRAW_SHARE = 0.2; // of the time at most goes into drawing: with very many rows the page draws less often
 const ANNOUNCE_MS = 4000;
 const STOPPED_MS = 10000;
 // How old the newest message of a topic may be: windows come every second, quality at least every minute,
@@ -207,9 +208,14 @@ new Stream(
     connection = state;
   },
 );
+let restUntil = 0;
 setInterval(() => {
+  const began = performance.now();
+  if (began < restUntil) return;
   if (dirty) draw();
   tick();
+  document.body.getBoundingClientRect(); // lay out now, so that it counts
+  restUntil = began + (performance.now() - began) / DRAW_SHARE;
 }, TICK_MS);
 setInterval(announce, ANNOUNCE_MS);
 tick();
