@@ -98,8 +98,9 @@ class Registry:
         for listing in self.listings:
             value = self._record(listing)
             key = listing.pair.encode()
-            self._outlet.send(RAW, key, value, "registry")
-            self._outlet.send(INSTRUMENTS, key, value, "instruments")
+            # however full the queue: a pair's frames without its record are dead letters
+            self._outlet.send(RAW, key, value, "registry", must=True)
+            self._outlet.send(INSTRUMENTS, key, value, "instruments", must=True)
 
     async def run(self, interval_s: float) -> None:
         """Read and publish for ever."""

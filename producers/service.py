@@ -28,8 +28,8 @@ from producers.rest import RestClient
 from producers.resync import SnapshotScheduler
 
 WATCH_S = 0.2
-FLUSH_S = 3.0
-CLOSE_S = 1.5
+FLUSH_S = 2.5
+CLOSE_S = 1.0
 RAW_KINDS = ("frame", "keyframe", "snapshot", "status", "registry")
 
 log = get_logger(__name__)
@@ -98,10 +98,14 @@ class ProducerService:
     async def _published_listings(self) -> list[PairListing]:
         """Another process owns the registry: publish only what it lists."""
         backoff = Backoff(base_s=1.0, cap_s=10.0)
-        while not (listings := await _in_thread(lambda: read_listings(self.settings))):
-            log.warning("waiting for the registry's first records in mts.instruments")
+        while True:
+            try:
+                if listings := await _in_thread(lambda: read_listings(self.settings)):
+                    return listings
+                log.warning("waiting for the registry's first records in mts.instruments")
+            except KafkaUnavailableError as error:
+                log.warning("waiting for Kafka", error=str(error))
             await asyncio.sleep(backoff.next_s())
-        return listings
 
     def _clients(self, session: aiohttp.ClientSession) -> dict[VenueMarket, RestClient]:
         clients = {}
