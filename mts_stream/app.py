@@ -25,7 +25,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     """The dataflow, top to bottom; needs no Kafka yet."""
     app = create_worker(
         settings, group=topics.WORKER_GROUP, batched={topics.RAW}, web_port=settings.worker_web_port,
-        data_dir=settings.worker_data_dir, process="worker",
+        data_dir=settings.worker_data_dir, process="worker", instance_id=settings.worker_instance_id,
     )  # fmt: skip
     raw = transport.batch_topic(app, topics.RAW, settings.partitions)
     saved = SavedCheckpoints()
@@ -46,11 +46,13 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
                 async with app.bugs_end_it():
                     await market.on_batch(message.tp, records)
 
-    @app.timer(CHECKPOINT_TICK_S, name="checkpoints")  # type: ignore[untyped-decorator]
+    @app.task  # type: ignore[untyped-decorator]
     async def write_checkpoints() -> None:
-        if not app.rebalancing and not app.in_recovery:
-            async with app.bugs_end_it():
-                await checkpointer.run()
+        while not app.should_stop:
+            if not app.rebalancing and not app.in_recovery:
+                async with app.bugs_end_it():
+                    await checkpointer.run()
+            await app.sleep(CHECKPOINT_TICK_S)
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def leave_partitions(*_: Any, **__: Any) -> None:
@@ -76,6 +78,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     @app.timer(GAUGES_TICK_S, name="gauges")  # type: ignore[untyped-decorator]
     async def show_gauges() -> None:
         metrics.PAIRS.set(sum(len(partition.engine.pairs) for partition in partitions))
+        metrics.UNCONFIRMED.set(len(outbox))
         metrics.OPEN_OPPORTUNITIES.set(sum(partition.engine.open_opportunities for partition in partitions))
 
     return app

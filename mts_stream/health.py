@@ -7,7 +7,7 @@ from typing import Any
 from faust.types import TP
 
 STALLED_S = 30.0
-RECOVERY_STALLED_S = 60.0
+RECOVERY_STALLED_S = 45.0
 
 Clock = Callable[[], float]
 

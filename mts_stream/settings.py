@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     fetch_queue_kib: int = Field(65_536, ge=1024)
     results_unsent_max: int = Field(20_000, ge=100)
     broker_session_timeout_s: int = Field(10, ge=6, le=300)
+    worker_instance_id: str = Field("", max_length=200)  # one of its own for each worker, or none
     worker_web_port: Port = 6066
     worker_data_dir: Path = Path(".mts/worker")
 

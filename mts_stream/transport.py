@@ -153,9 +153,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return []
         if batch[0][0] < expected:
             batch = [record for record in batch if record[0] >= expected]
-        if batch[0][0] > expected and self._sought.get(tp) != expected:
-            await self._seek_back(tp, expected, batch[0][0])
-            return []
+        if batch[0][0] > expected:
+            if self._sought.get(tp) != expected:
+                await self._seek_back(tp, expected, batch[0][0])
+                return []
+            self.log.error("%s-%s: records %s to %s are gone from the log", *tp, expected, batch[0][0] - 1)
+            self.first_offsets[tp] = batch[0][0]
         self._expected[tp] = batch[-1][0] + 1
         return batch
 

@@ -122,6 +122,5 @@ class _Batch:
             metrics.RESULTS.labels(topic).inc(count)
         for outcome, count in self._outcomes.items():
             metrics.OUTCOMES.labels(outcome).inc(count)
-        metrics.UNCONFIRMED.set(len(self._outbox))
         if self._newest_ns:
             metrics.EVENT_LAG.set(time.time() - self._newest_ns / 1e9)

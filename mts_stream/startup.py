@@ -1,0 +1,75 @@
+"""How a worker begins: its settings, its directory, Kafka and the topics; each refusal is one line and a code."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from mts_stream.errors import KafkaUnavailableError, MtsError, SettingsError
+from mts_stream.logs import get_logger
+from mts_stream.settings import Settings, load_settings
+from mts_stream.wire.kafka import create_topics
+
+CONNECT_S = 2.0
+BACKOFF_FIRST_S = 0.2
+BACKOFF_MAX_S = 5.0
+
+log = get_logger("mts_stream.startup")
+
+
+def settings_or_exit() -> Settings:
+    """The settings of the environment; a wrong one prints its line and ends the process with code 2."""
+    try:
+        return load_settings()
+    except MtsError as error:
+        exit_with(error)
+
+
+def exit_with(error: MtsError) -> NoReturn:
+    """Print the error's one line and end the process with its code."""
+    print(f"error: {error}", file=sys.__stderr__, flush=True)
+    raise SystemExit(error.exit_code)
+
+
+def make_directory(path: Path) -> None:
+    """Make the worker's directory with its parents, which Faust does not; raises SettingsError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the worker's data directory {path}: {error.strerror}; choose one that can be written"
+        ) from error
+
+
+async def kafka_ready(settings: Settings) -> None:
+    """Wait until a broker answers, then create the topics that are missing.
+
+    Raises SettingsError where a topic stands with another number of partitions.
+    """
+    wait_s = BACKOFF_FIRST_S
+    while True:
+        try:
+            await _connect(settings)
+            created = await asyncio.to_thread(create_topics, settings)
+        except (OSError, TimeoutError, KafkaUnavailableError) as error:
+            log.warning("waiting for Kafka", servers=settings.kafka_bootstrap_servers, error=str(error), wait_s=wait_s)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, BACKOFF_MAX_S)
+            continue
+        log.info("kafka ready", servers=settings.kafka_bootstrap_servers, topics_created=created)
+        return
+
+
+async def _connect(settings: Settings) -> None:
+    """Open a connection to one of the servers: quicker to say no, and to cancel, than an admin client."""
+    errors: list[Exception] = []
+    for server in settings.kafka_bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host.strip("[]"), int(port)), CONNECT_S)
+        except (OSError, TimeoutError) as error:
+            errors.append(error)
+            continue
+        writer.close()
+        return
+    raise errors[-1]

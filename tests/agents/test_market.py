@@ -1,0 +1,145 @@
+"""The market agent's work on one batch: one engine call per record, results and dead letters sent, nothing skipped."""
+
+import json
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from mts_stream import metrics
+from mts_stream.agents.checkpoints import SavedCheckpoints
+from mts_stream.agents.market import Market
+from mts_stream.agents.outbox import Outbox
+from mts_stream.agents.partitions import Partitions
+from mts_stream.wire import topics
+from tests.agents.fakes import CountingEngine, FakeApp, raw, records
+from tests.agents.test_checkpoints import changelog, saved_value
+
+TP0 = TP(topics.RAW, 0)
+
+
+class Desk:
+    """A market agent with everything around it."""
+
+    def __init__(self) -> None:
+        self.app = FakeApp()
+        self.partitions = Partitions(CountingEngine)
+        self.saved = SavedCheckpoints()
+        self.market = Market(self.app, self.partitions, self.saved, Outbox(self.app, 10_000))
+
+    async def batch(self, first: int, *values: bytes) -> None:
+        """One batch of partition 0."""
+        await self.market.on_batch(TP0, records(first, *values))
+
+    def sent(self, topic: str) -> list[Any]:
+        """The messages on a topic."""
+        return [json.loads(value) for name, _, value, _ in self.app.producer.sent if name == topic]
+
+
+def counted(handled: str) -> float:
+    """The counter of what became of records."""
+    return float(metrics.RECORDS.labels(handled)._value.get())
+
+
+async def test_each_record_leads_to_its_results_in_order() -> None:
+    """The position moves to the offset after the batch."""
+    desk = Desk()
+
+    await desk.batch(7, raw("A", 1), raw("B", 2), raw("A", 3))
+
+    assert [(m["pair"], m["message_id"]) for m in desk.sent(topics.FUNDING)] == [("A", "1"), ("B", "1"), ("A", "2")]
+    partition = desk.partitions.get(0)
+    assert partition is not None and partition.position == 10
+
+
+async def test_poison_costs_one_dead_letter_and_nothing_else() -> None:
+    """Among good records a broken one goes to the dead letters with where it stood, why, and its bytes."""
+    desk = Desk()
+    before = counted("dead"), counted("evaluated")
+
+    await desk.batch(0, raw("A"), b"\x00poison", raw("BAD-USDT"), raw("A"))
+
+    letters = desk.sent(topics.DEAD_LETTERS)
+    assert [(m["reason"], m["topic"], m["partition"], m["offset"]) for m in letters] == [
+        ("not_an_envelope", topics.RAW, 0, 1),
+        ("unknown_instrument", topics.RAW, 0, 2),
+    ]
+    assert letters[0]["payload_base64"] == "AHBvaXNvbg=="
+    assert len(desk.sent(topics.FUNDING)) == 2
+    assert (counted("dead"), counted("evaluated")) == (before[0] + 2, before[1] + 2)
+
+
+async def test_records_read_again_are_skipped() -> None:
+    """After a rebalance the log comes again from the committed offset; what the engine holds leads to nothing."""
+    desk = Desk()
+    await desk.batch(0, raw("A"), raw("A"), raw(kind="status"))
+    before = counted("skipped")
+
+    await desk.batch(0, raw("A"), raw("A"), raw(kind="status"), raw("A"))
+
+    assert [m["message_id"] for m in desk.sent(topics.FUNDING)] == ["1", "2", "3"]
+    assert counted("skipped") == before + 3
+
+
+async def test_an_older_batch_never_moves_the_position_back() -> None:
+    """The low-water offset would otherwise go back with it."""
+    desk = Desk()
+    await desk.batch(0, *[raw("A")] * 5)
+
+    await desk.batch(0, raw("A"))
+
+    partition = desk.partitions.get(0)
+    assert partition is not None and partition.position == 5
+
+
+async def test_a_new_partition_begins_with_its_checkpoints() -> None:
+    """A pair goes on counting from its checkpoint, and skips what that holds."""
+    desk = Desk()
+    await desk.saved.on_changelog_event(changelog(b"A", saved_value(1, count=2)))
+    desk.app.consumer.first_offsets = {TP0: 1}
+
+    await desk.batch(1, raw("A"), raw("A"))
+
+    assert [m["message_id"] for m in desk.sent(topics.FUNDING)] == ["3"]
+
+
+async def test_missing_records_stop_the_worker() -> None:
+    """A hole that the transport let through is a bug: books would lack what is in it."""
+    desk = Desk()
+    await desk.batch(0, raw("A"))
+
+    with pytest.raises(AssertionError, match="records 1 to 4 are missing"):
+        await desk.batch(5, raw("A"))
+
+
+async def test_a_hole_in_the_log_itself_is_passed() -> None:
+    """Where reading began again after records that retention has deleted, the worker goes on."""
+    desk = Desk()
+    await desk.batch(0, raw("A"))
+    desk.app.consumer.first_offsets = {TP0: 5}
+
+    await desk.batch(5, raw("A"))
+
+    assert len(desk.sent(topics.FUNDING)) == 2
+
+
+async def test_a_bug_is_not_a_dead_letter() -> None:
+    """An error of ours leaves the agent's hands: nothing is sent in its place, and the position stays."""
+    desk = Desk()
+
+    with pytest.raises(ZeroDivisionError):
+        await desk.batch(0, raw("A"), raw("BUG-USDT"))
+
+    partition = desk.partitions.get(0)
+    assert partition is not None and partition.position is None
+    assert desk.sent(topics.DEAD_LETTERS) == []
+
+
+async def test_a_closed_worker_handles_nothing_more() -> None:
+    """After its last checkpoint a batch would be sent twice: by it and by its successor."""
+    desk = Desk()
+    desk.partitions.closed = True
+
+    await desk.batch(0, raw("A"))
+
+    assert desk.app.producer.sent == []

@@ -1,0 +1,203 @@
+"""The batch transport: in one generation a partition's batches follow each other without hole or repeat."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import pytest
+from aiokafka.errors import IllegalStateError
+from faust.types import TP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mts_stream import metrics, transport
+from mts_stream.settings import Settings
+from mts_stream.transport import Consumer
+from tests.agents.fakes import FakeApp
+
+TP0, CHANGELOG = TP("mts.raw", 0), TP("log", 0)
+
+
+class Fetching(Consumer):
+    """The consumer with a scripted broker below it: what is fetched, and where it is told to seek."""
+
+    def __init__(self, *fetched: dict[TP, list[Any]]) -> None:
+        app = faust.App("t", broker="batch://127.0.0.1:1", store="memory://")
+        transport.configure(app, batched={"mts.raw"})
+        app.consumer_generation_id = 1
+        super().__init__(app.transport, lambda m: None, lambda r: None, lambda a: None)
+        self.fetched = list(fetched)
+        self.sought: list[dict[TP, int]] = []
+        self.committed: dict[TP, int | None] = {}
+        self.log_starts = 0
+        self.seek_fails = False
+        self._active_partitions = {TP0, CHANGELOG}
+        self._expected = {TP0: 5}
+
+    def assignment(self) -> set[TP]:
+        return {TP0, CHANGELOG}
+
+    def highwater(self, tp: TP) -> int:
+        return 1000
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        return self.fetched.pop(0)
+
+    async def seek_wait(self, partitions: Any) -> None:
+        if self.seek_fails:
+            raise IllegalStateError("revoked")
+        self.sought.append(dict(partitions))
+
+    async def seek_to_committed(self) -> Any:
+        return dict(self.committed)
+
+    async def earliest_offsets(self, *partitions: TP) -> Any:
+        return dict.fromkeys(partitions, self.log_starts)
+
+    async def batches(self, count: int = 1) -> list[list[int]]:
+        """The offsets of each batch delivered by that many fetches."""
+        out = []
+        for _ in range(count):
+            async for _, message in self.getmany(1.0):
+                out.append([record[0] for record in message.value])
+        return out
+
+
+def fetched(*offsets: int, tp: TP = TP0) -> dict[TP, list[Any]]:
+    """Records as aiokafka gives them."""
+    return {
+        tp: [
+            SimpleNamespace(
+                topic=tp.topic, partition=tp.partition, offset=o, key=b"k", value=b"v%d" % o, timestamp=1000 + o,
+                timestamp_type=1, headers=(), checksum=None, serialized_key_size=1, serialized_value_size=2,
+            )
+            for o in offsets
+        ]
+    }  # fmt: skip
+
+
+async def test_a_fetch_becomes_one_message_whose_value_is_the_batch() -> None:
+    """Offset, key, value and time of each record; the message carries partition and generation."""
+    consumer = Fetching(fetched(5, 6))
+
+    [(tp, message)] = [item async for item in consumer.getmany(1.0)]
+
+    assert message.value == [(5, b"k", b"v5", 1005), (6, b"k", b"v6", 1006)]
+    assert (tp, message.topic, message.partition, message.offset, message.generation_id) == (TP0, "mts.raw", 0, 6, 1)
+    assert transport.is_current(consumer.app, message)
+    consumer.app.consumer_generation_id = 2
+    assert not transport.is_current(consumer.app, message)
+
+
+async def test_other_topics_keep_one_message_a_record() -> None:
+    """Tables recover as ever."""
+    consumer = Fetching(fetched(1, 2, tp=CHANGELOG))
+
+    assert [m.value async for _, m in consumer.getmany(1.0)] == [b"v1", b"v2"]
+
+
+async def test_a_hole_makes_it_seek_back_and_deliver_nothing() -> None:
+    """An engine that got the later records would skip the missing ones for ever."""
+    before = metrics.REWINDS._value.get()
+    consumer = Fetching(fetched(8, 9), fetched(5, 6))
+
+    assert await consumer.batches(2) == [[5, 6]]
+    assert consumer.sought == [{TP0: 5}]
+    assert metrics.REWINDS._value.get() == before + 1
+
+
+async def test_a_hole_that_stays_is_a_hole_in_the_log() -> None:
+    """Retention has deleted those records; reading goes on behind them, and says where."""
+    consumer = Fetching(fetched(8, 9), fetched(8, 9), fetched(10))
+    consumer.app._consumer = consumer
+
+    assert await consumer.batches(3) == [[8, 9], [10]]
+    assert transport.first_offset(consumer.app, TP0) == 8
+
+
+async def test_a_seek_that_fails_is_tried_again() -> None:
+    """While the group rebalances a seek may be refused; the hole is still not passed."""
+    consumer = Fetching(fetched(8), fetched(8), fetched(5))
+    consumer.seek_fails = True
+    assert await consumer.batches() == []
+    consumer.seek_fails = False
+
+    assert await consumer.batches(2) == [[5]]
+
+
+async def test_records_that_came_before_are_left_out() -> None:
+    """A batch that overlaps is cut, an older one is dropped."""
+    assert await Fetching(fetched(3, 4, 5, 6), fetched(4, 5, 6), fetched(7)).batches(3) == [[5, 6], [7]]
+
+
+async def test_a_partition_that_is_not_ours_delivers_nothing() -> None:
+    """What was fetched before a rebalance belongs to the next owner."""
+    consumer = Fetching(fetched(5, 6))
+    consumer._expected = {}
+
+    assert await consumer.batches() == []
+
+
+async def test_a_new_generation_in_mid_delivery_ends_it() -> None:
+    """Everything is read again from the committed offset."""
+    both = fetched(1, 2, tp=CHANGELOG) | fetched(5)
+    consumer = Fetching(both)
+
+    seen = []
+    async for tp, _ in consumer.getmany(1.0):
+        seen.append(tp)
+        consumer.app.consumer_generation_id += 1
+
+    assert seen == [CHANGELOG]
+
+
+async def test_reading_begins_at_the_committed_offset_or_at_the_beginning() -> None:
+    """Where nothing is committed Faust seeks nowhere; this transport seeks to the first record that stands."""
+    consumer = Fetching()
+    consumer.committed, consumer.log_starts = {TP0: None}, 3
+    await consumer.perform_seek()
+    assert (consumer.first_offsets, consumer.sought) == ({TP0: 3}, [{TP0: 3}])
+
+    consumer = Fetching(fetched(40))
+    consumer.committed = {TP0: 40}
+    await consumer.perform_seek()
+    assert (consumer.first_offsets, consumer.sought) == ({TP0: 40}, [])
+
+    assert await consumer.batches() == [[40]]
+
+
+@given(data=st.data())
+async def test_whatever_is_fetched_the_delivery_is_gapless(data: st.DataObject) -> None:
+    """Repeats, jumps and overlaps in any order: what is delivered is 5, 6, 7, ... without hole or repeat."""
+    spans = data.draw(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 6)), max_size=20))
+    consumer = Fetching(*[fetched(*range(first, first + size)) for first, size in spans])
+    delivered: list[int] = []
+
+    for _ in spans:
+        consumer._sought = {}  # each hole is seen for the first time
+        for batch in await consumer.batches():
+            delivered += batch
+
+    assert delivered == list(range(5, 5 + len(delivered)))
+
+
+async def test_a_commit_is_a_step_ahead_or_nothing() -> None:
+    """Never lower, never for a partition of another, and remembered only when the group took it."""
+    app = FakeApp()
+    assert await transport.commit(app, {TP0: 10, TP("mts.raw", 9): 10})
+    assert await transport.commit(app, {TP0: 7})
+    app.consumer.moved_on = True
+    assert not await transport.commit(app, {TP0: 20})
+    app.consumer.moved_on = False
+    assert await transport.commit(app, {TP0: 15})
+
+    assert app.diary == ["commit 0 10", "commit 0 15"]
+
+
+@pytest.mark.parametrize(
+    ("servers", "url"),
+    [("h:1", "batch://h:1"), ("h:1, g:2", "batch://h:1;batch://g:2"), ("[::1]:9,", "batch://[::1]:9")],
+)
+def test_the_brokers_url_names_every_server(servers: str, url: str) -> None:
+    """As many as the setting lists."""
+    assert transport.broker_url(Settings(kafka_bootstrap_servers=servers)) == url
