@@ -6,12 +6,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from producers.simulator.faults import BookKey
+from producers.simulator.faults.rest import faulty
+from producers.simulator.faults.seams import Faults
 from producers.simulator.funding import next_funding_ms
-from producers.simulator.instruments import binance_rows
+from producers.simulator.instruments import binance_rows, mark_delisted
 from producers.simulator.market import Market, SimulatedLeg
 from producers.simulator.text import LevelText
-from producers.simulator.universe import BINANCE, PERP, SPOT, is_adjusted
+from producers.simulator.universe import BINANCE, PERP, SPOT, BookKey, is_adjusted
 from producers.simulator.weights import WeightMeter, retry_after_s
 
 WEIGHTS_PER_MINUTE = {SPOT: 6000, PERP: 2400}
@@ -33,8 +34,16 @@ class BinanceError(Exception):
 class BinanceRest:
     """The public endpoints of Binance spot or USD-M that a market-data client needs."""
 
-    def __init__(self, name: str, market: Market, texts: dict[BookKey, LevelText], clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        market: Market,
+        texts: dict[BookKey, LevelText],
+        faults: Faults,
+        clock_ns: Callable[[], int],
+    ) -> None:
         self.name = name
+        self._faults = faults
         self.meter = WeightMeter(WEIGHTS_PER_MINUTE[name])
         self._market, self._texts, self._clock_ns = market, texts, clock_ns
         self._legs = {leg.listing.symbol: leg for leg in market.legs.values() if leg.listing.leg == (BINANCE, name)}
@@ -51,7 +60,8 @@ class BinanceRest:
             endpoints |= {"premiumIndex": self._premium_index, "fundingInfo": self._funding_info}
         prefix = "/api/v3" if self.name == SPOT else "/fapi/v1"
         for path, handler in endpoints.items():
-            app.router.add_get(f"{prefix}/{path}", self._metered(handler))
+            respond = faulty(self._metered(handler), self._faults.active, BINANCE, lambda request: self.name)
+            app.router.add_get(f"{prefix}/{path}", respond)
 
     def _metered(self, handler: Handler) -> Callable[[web.Request], Any]:
         async def respond(request: web.Request) -> web.Response:
@@ -96,6 +106,7 @@ class BinanceRest:
     def _exchange_info(self, request: web.Request) -> tuple[int, Any]:
         limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
         rows = binance_rows(self.name, [leg.listing for leg in self._legs.values()])
+        mark_delisted(rows, self._legs.values())
         return 20 if self.name == SPOT else 1, {
             "timezone": "UTC",
             "serverTime": self._now_ms(),
@@ -125,8 +136,8 @@ class BinanceRest:
         }
 
     def _funding_info(self, request: web.Request) -> tuple[int, Any]:
-        """Only adjusted symbols are here; a missing one has the default of 8 hours."""
-        adjusted = [leg.listing for leg in self._legs.values() if is_adjusted(leg.listing)]
+        """Only adjusted symbols are here; a missing one has the default of 8 hours, and a change comes late."""
+        adjusted = [leg.told_listing for leg in self._legs.values() if is_adjusted(leg.told_listing)]
         caps = {"adjustedFundingRateCap": "0.02000000", "adjustedFundingRateFloor": "-0.02000000", "disclaimer": False}
         return 0, [
             {"symbol": listing.symbol, "fundingIntervalHours": listing.funding_interval_hours} | caps

@@ -7,49 +7,22 @@ streams and streams of the other USD-M route are acknowledged too, and then neve
 import asyncio
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from producers.simulator.binance_streams import (
-    MARKET,
-    PUBLIC,
-    MarkPriceArrayStream,
-    MarkPriceStream,
-    Stream,
-    StreamName,
-    is_due,
-    make_stream,
-    parse_stream_name,
-)
-from producers.simulator.faults import BookKey, Faults
+from producers.simulator.binance_active import ActiveStream, ActiveStreams, BinanceSession
+from producers.simulator.binance_streams import MARKET, PUBLIC, DepthStream, is_due, parse_stream_name
+from producers.simulator.faults.seams import Faults
 from producers.simulator.market import Market, StepResult
 from producers.simulator.sessions import Session
 from producers.simulator.settings import SimulatorSettings
 from producers.simulator.text import LevelText
-from producers.simulator.universe import BINANCE, PERP, SPOT
+from producers.simulator.universe import BINANCE, PERP, SPOT, BookKey
 
 STREAMS_PER_CONNECTION_MAX = 1024
 MESSAGES_PER_S_MAX = {SPOT: 5, PERP: 10}
-
-
-class BinanceSession(Session):
-    """A session with its envelope and, on USD-M, its route."""
-
-    combined = False
-    route = PUBLIC
-
-
-@dataclass(slots=True)
-class ActiveStream:
-    """A stream that somebody subscribed to, and who did."""
-
-    name: str
-    stream: Stream
-    book: BookKey | None
-    sessions: set[BinanceSession] = field(default_factory=set)
 
 
 class BinanceSockets:
@@ -60,9 +33,8 @@ class BinanceSockets:
     ) -> None:
         self.name = name
         self.sessions: set[BinanceSession] = set()
-        self._market, self._texts, self._settings, self._faults = market, texts, settings, faults
-        self._active: dict[str, ActiveStream] = {}
-        self._by_book: dict[BookKey, list[ActiveStream]] = {}
+        self._settings, self._faults = settings, faults
+        self._active = ActiveStreams(name, market, texts)
         self._numbers = itertools.count(1)
 
     def add_routes(self, app: web.Application) -> None:
@@ -75,22 +47,41 @@ class BinanceSockets:
     def publish(self, result: StepResult, index: int, now_ns: int) -> None:
         """Tell the streams what changed and send the events that are due."""
         for leg, update in result.updates:
-            for active in self._by_book.get(leg.listing.key, ()):
+            for active in self._active.of_book(leg.listing.key):
                 active.stream.on_update(update)
                 if active.stream.every_ms == 0:
                     self._flush(active, now_ns)
-        for active in self._active.values():
+        for active in self._active.all():
             if active.stream.every_ms and is_due(active.stream, index):
                 self._flush(active, now_ns)
 
+    def deliver(self, name: str, payload: bytes) -> None:
+        """Send an event of a stream that was held back until now."""
+        active = self._active.get(name)
+        if active is not None:
+            _send(name, payload, active.sessions)
+
+    def restart_book(self, key: BookKey) -> None:
+        """The ids of a book went on elsewhere: what its streams had collected is gone."""
+        for active in self._active.of_book(key):
+            if isinstance(active.stream, DepthStream):
+                active.stream.restart()
+
+    def announce_shutdown(self, now_ns: int) -> None:
+        """Tell every client that its connection will end soon (since 2026-05-08, spot only)."""
+        payload = b'{"e":"serverShutdown","E":%d}' % (now_ns // 1_000_000)
+        _send("!serverShutdown", payload, self.sessions)
+
     def _flush(self, active: ActiveStream, now_ns: int) -> None:
-        payload = active.stream.flush(now_ns)
-        if payload is None or (active.book is not None and self._faults.loses_frame(active.book)):
+        payload = None if active.is_halted else active.stream.flush(now_ns)
+        if payload is None:
             return
         raw = payload.encode()
-        combined = b'{"stream":"%b","data":%b}' % (active.name.encode(), raw)
-        for session in active.sessions:
-            session.send(combined if session.combined else raw)
+        if active.leg is None or not active.stream.is_depth:
+            _send(active.name, raw, active.sessions)
+            return
+        for frame in self._faults.frames.pass_on(active.leg.listing.key, active.name, raw):
+            _send(active.name, frame, active.sessions)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         names = _requested_names(request)
@@ -117,7 +108,7 @@ class BinanceSockets:
         loop = asyncio.get_running_loop()
         while loop.time() - session.last_pong_s <= every_s + self._settings.binance_pong_timeout_s:
             await asyncio.sleep(every_s)
-            await session.ws.ping(str(int(loop.time() * 1000)).encode())
+            await session.ping(str(int(loop.time() * 1000)).encode())
         session.abort()
 
     def _on_text(self, session: BinanceSession, text: str) -> None:
@@ -126,17 +117,21 @@ class BinanceSockets:
         except orjson.JSONDecodeError as error:
             session.send(orjson.dumps({"code": 3, "msg": f"Invalid JSON: {error}"}))
             return
-        session.send(orjson.dumps(self._answer(session, request)))
+        answer = self._answer(session, request)
+        if answer is not None:
+            session.send(orjson.dumps(answer))
 
-    def _answer(self, session: BinanceSession, request: Any) -> dict[str, Any]:
+    def _answer(self, session: BinanceSession, request: Any) -> dict[str, Any] | None:
         method, params, number = _control_frame(request)
         if method in ("SUBSCRIBE", "UNSUBSCRIBE") and _are_names(params):
             if len(session.names) + len(params) > STREAMS_PER_CONNECTION_MAX:
                 return {"code": 2, "msg": "Invalid request: too many streams on one connection", "id": number}
-            (self._subscribe if method == "SUBSCRIBE" else self._unsubscribe)(session, params)
+            if method == "SUBSCRIBE":
+                return self._acknowledge(session, params, number)
+            self._unsubscribe(session, params)
             return {"result": None, "id": number}
         if method == "LIST_SUBSCRIPTIONS":
-            return {"result": list(session.names), "id": number}
+            return {"result": [name for name in session.names if name not in session.unlisted], "id": number}
         if method == "SET_PROPERTY" and params and params[0] == "combined" and isinstance(params[-1], bool):
             session.combined = params[-1]
             return {"result": None, "id": number}
@@ -144,49 +139,40 @@ class BinanceSockets:
             return {"result": session.combined, "id": number}
         return {"code": 2, "msg": f"Invalid request: unknown variant or wrong params of {method!r}", "id": number}
 
+    def _acknowledge(self, session: BinanceSession, names: list[str], number: Any) -> dict[str, Any] | None:
+        """Subscribe and acknowledge, or what a fault makes of it: a refusal, another id, no word."""
+        wrong = self._faults.ack(BINANCE, self.name)
+        if wrong == "ack_failure":
+            return {"code": 2, "msg": "Invalid request: request could not be handled", "id": number}
+        self._subscribe(session, names)
+        if wrong == "ack_missing":
+            return None
+        return {"result": None, "id": f"{number}0" if wrong == "ack_wrong_id" else number}
+
     def _subscribe(self, session: BinanceSession, names: Iterable[str]) -> None:
         for name in names:
             session.names[name] = None
+            session.unlisted.discard(name)
             parsed = parse_stream_name(name, self.name)
-            if parsed is None or parsed.route != session.route:
+            if parsed is None or parsed.route != session.route or self._is_silent(session, name, parsed.symbol):
                 continue
-            active = self._active.get(name) or self._activate(name, parsed)
-            if active is not None:
-                active.sessions.add(session)
+            self._active.subscribe(session, name, parsed)
+
+    def _is_silent(self, session: BinanceSession, name: str, symbol: str) -> bool:
+        if not self._faults.lists(BINANCE, self.name, symbol):
+            session.unlisted.add(name)
+        return self._faults.silences(BINANCE, self.name, symbol)
 
     def _unsubscribe(self, session: BinanceSession, names: Iterable[str]) -> None:
         for name in names:
             session.names.pop(name, None)
-            active = self._active.get(name)
-            if active is not None:
-                active.sessions.discard(session)
-                if not active.sessions:
-                    self._deactivate(active)
+            self._active.unsubscribe(session, name)
 
-    def _activate(self, name: str, parsed: StreamName) -> ActiveStream | None:
-        if parsed.kind == "markPriceArray":
-            active = ActiveStream(name, self._mark_price_array(parsed), None)
-        else:
-            leg = self._market.leg(BINANCE, self.name, parsed.symbol)
-            if leg is None:
-                return None
-            key = leg.listing.key
-            stream = make_stream(parsed, leg, self._texts[key])
-            active = ActiveStream(name, stream, key if stream.is_depth else None)
-            self._by_book.setdefault(key, []).append(active)
-        self._active[name] = active
-        return active
 
-    def _deactivate(self, active: ActiveStream) -> None:
-        del self._active[active.name]
-        for streams in self._by_book.values():
-            if active in streams:
-                streams.remove(active)
-
-    def _mark_price_array(self, parsed: StreamName) -> MarkPriceArrayStream:
-        legs = [leg for leg in self._market.legs.values() if leg.listing.leg == (BINANCE, PERP)]
-        streams = [MarkPriceStream(leg, self._texts[leg.listing.key], parsed.every_ms) for leg in legs]
-        return MarkPriceArrayStream(streams, parsed.every_ms)
+def _send(name: str, payload: bytes, sessions: Iterable[BinanceSession]) -> None:
+    combined = b'{"stream":"%b","data":%b}' % (name.encode(), payload)
+    for session in sessions:
+        session.send(combined if session.combined else payload)
 
 
 def _requested_names(request: web.Request) -> list[str]:

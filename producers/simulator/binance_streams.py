@@ -94,6 +94,10 @@ class DepthStream:
         if self._first_id is None:
             self._first_id = update.first_id
 
+    def restart(self) -> None:
+        """Forget what was collected: the book's ids have moved to another place."""
+        self._changed, self._first_id, self._previous_id = ({}, {}), None, self.leg.book.last_id
+
     def flush(self, now_ns: int) -> str | None:
         """One depthUpdate event, spot or USD-M shape."""
         if self._first_id is None:
@@ -182,7 +186,7 @@ class MarkPriceStream:
 
 
 class MarkPriceArrayStream:
-    """`!markPrice@arr[@1s]`: all symbols' markPriceUpdate in one array."""
+    """`!markPrice@arr[@1s]`: all traded symbols' markPriceUpdate in one array."""
 
     is_depth = False
     phase = 0
@@ -195,7 +199,7 @@ class MarkPriceArrayStream:
 
     def flush(self, now_ns: int) -> str:
         """One array of events."""
-        return "[" + ",".join(stream.flush(now_ns) for stream in self._streams) + "]"
+        return "[" + ",".join(stream.flush(now_ns) for stream in self._streams if not stream.leg.is_halted) + "]"
 
 
 def make_stream(name: StreamName, leg: SimulatedLeg, text: LevelText) -> Stream:

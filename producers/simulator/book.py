@@ -82,6 +82,7 @@ class Book:
         self.bids = Ladder(BID, self.slot_ticks)
         self.asks = Ladder(ASK, self.slot_ticks)
         self.last_id = rng.randrange(10**9, 9 * 10**10)
+        self.cross_slots = 0
         self._rng = rng
         level_value = mid / 10**listing.price_digits / 10**listing.size_digits
         self._level_lots = listing.level_notional_usd / level_value
@@ -93,8 +94,9 @@ class Book:
     def update(self, mid: float) -> BookUpdate | None:
         """Move both sides to a mid price in ticks and change some sizes near the touch; None if nothing changed."""
         changed: dict[tuple[int, int], int] = {}
-        for ladder, best in zip((self.bids, self.asks), self._touch_keys(mid), strict=True):
-            self._move(ladder, best, changed)
+        bid, ask = self._touch_keys(mid)
+        self._move(self.bids, bid - self.cross_slots, changed)
+        self._move(self.asks, ask, changed)
         self._resize(changed)
         if not changed:
             return None

@@ -9,11 +9,12 @@ from aiohttp import web
 from producers.simulator.book import ASK, BID
 from producers.simulator.bybit_sockets import BybitSockets
 from producers.simulator.bybit_topics import spot_ticker_fields, ticker_fields
-from producers.simulator.faults import BookKey
-from producers.simulator.instruments import bybit_rows
+from producers.simulator.faults.rest import faulty
+from producers.simulator.faults.seams import Faults
+from producers.simulator.instruments import bybit_rows, mark_delisted
 from producers.simulator.market import Market, SimulatedLeg
 from producers.simulator.text import LevelText
-from producers.simulator.universe import BYBIT, PERP, SPOT
+from producers.simulator.universe import BYBIT, PERP, SPOT, BookKey
 
 _CATEGORIES = {"spot": SPOT, "linear": PERP}
 _DEPTH_DEFAULTS = {SPOT: 1, PERP: 25}
@@ -39,9 +40,10 @@ class BybitRest:
         market: Market,
         texts: dict[BookKey, LevelText],
         sockets: dict[str, BybitSockets],
+        faults: Faults,
         clock_ns: Callable[[], int],
     ) -> None:
-        self._texts, self._sockets, self._clock_ns = texts, sockets, clock_ns
+        self._texts, self._sockets, self._faults, self._clock_ns = texts, sockets, faults, clock_ns
         self._legs: dict[str, dict[str, SimulatedLeg]] = {
             name: {leg.listing.symbol: leg for leg in market.legs.values() if leg.listing.leg == (BYBIT, name)}
             for name in (SPOT, PERP)
@@ -56,7 +58,8 @@ class BybitRest:
             "time": self._time,
         }
         for path, handler in endpoints.items():
-            app.router.add_get(f"/v5/market/{path}", self._enveloped(handler))
+            respond = faulty(self._enveloped(handler), self._faults.active, BYBIT, _asked_market)
+            app.router.add_get(f"/v5/market/{path}", respond)
 
     def _enveloped(self, handler: Handler) -> Callable[[web.Request], Any]:
         async def respond(request: web.Request) -> web.Response:
@@ -92,6 +95,7 @@ class BybitRest:
     def _instruments_info(self, request: web.Request) -> dict[str, Any]:
         market = self._market(request)
         rows = bybit_rows(market, [leg.listing for leg in self._legs[market].values()])
+        mark_delisted(rows, self._legs[market].values())
         symbol = request.query.get("symbol")
         if symbol:
             rows = [row for row in rows if row["symbol"] == symbol]
@@ -123,13 +127,17 @@ class BybitRest:
         return {"timeSecond": str(now_ns // 1_000_000_000), "timeNano": str(now_ns)}
 
     def _market(self, request: web.Request) -> str:
-        market = _CATEGORIES.get(request.query.get("category", ""))
+        market = _asked_market(request)
         if market is None:
             raise BybitError(_BAD_PARAMETER, "params error: Category is invalid")
         return market
 
     def _now_ms(self) -> int:
         return self._clock_ns() // 1_000_000
+
+
+def _asked_market(request: web.Request) -> str | None:
+    return _CATEGORIES.get(request.query.get("category", ""))
 
 
 def _whole_number(request: web.Request, name: str, default: int, most: int) -> int:

@@ -9,13 +9,13 @@ import orjson
 from aiohttp import web
 
 from producers.simulator.bybit_topics import DEPTHS_MS, KEPT_DEPTH, OrderbookTopic, TickerTopic
-from producers.simulator.faults import BookKey, Faults
-from producers.simulator.history import BookHistory
+from producers.simulator.faults.seams import Faults
+from producers.simulator.history import BookEpochs
 from producers.simulator.market import Market, SimulatedLeg
 from producers.simulator.sessions import Session
 from producers.simulator.settings import SimulatorSettings
 from producers.simulator.text import LevelText
-from producers.simulator.universe import BYBIT, SPOT
+from producers.simulator.universe import BYBIT, SPOT, BookKey
 
 SPOT_ARGS_MAX = 10
 ARGS_CHARACTERS_MAX = 21_000
@@ -37,7 +37,7 @@ class BybitSockets:
     ) -> None:
         self.name = name
         self.sessions: set[Session] = set()
-        self.histories: dict[BookKey, BookHistory] = {}
+        self.histories: dict[BookKey, BookEpochs] = {}
         self._texts, self._settings, self._faults, self._clock_ns = texts, settings, faults, clock_ns
         self._legs = {leg.listing.symbol: leg for leg in market.legs.values() if leg.listing.leg == (BYBIT, name)}
         self._books: dict[str, OrderbookTopic] = {}
@@ -63,8 +63,21 @@ class BybitSockets:
                 self._publish_book(book, now_ns)
         for ticker in self._tickers.values():
             sessions = self._subscribers.get(ticker.name)
-            if sessions and ticker.is_due(index):
+            if sessions and ticker.is_due(index) and not ticker.leg.is_halted:
                 _send(sessions, ticker.message(now_ns))
+
+    def deliver(self, name: str, frame: bytes) -> None:
+        """Send a message of a topic that was held back until now."""
+        _send(self._subscribers.get(name, set()), frame)
+
+    def restart_book(self, key: BookKey, now_ns: int, kind: str) -> None:
+        """The service of a symbol starts anew: `u` is 1, and each topic says so with its whole window."""
+        for book in self._books.values():
+            if book.leg.listing.key == key:
+                frame = book.restart(now_ns, kind)
+                if book.depth == KEPT_DEPTH:
+                    self.histories[key].restart(book.u, *book.sides)
+                _send(self._subscribers.get(book.name, set()), frame)
 
     def _publish_book(self, book: OrderbookTopic, now_ns: int) -> None:
         changes = book.advance()
@@ -73,9 +86,12 @@ class BybitSockets:
             self.histories[key].add(book.u, changes)
         sessions = self._subscribers.get(book.name)
         if sessions:
-            frame = book.message(changes, now_ns)
-            if frame is not None and (book.depth == 1 or not self._faults.loses_frame(key)):
+            frame = None if book.leg.is_halted else book.message(changes, now_ns)
+            if frame is None or book.depth == 1:
                 _send(sessions, frame)
+                return
+            for passed in self._faults.frames.pass_on(key, book.name, frame):
+                _send(sessions, passed)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         session = Session(str(uuid4()), self._settings.send_queue_frames_max)
@@ -115,7 +131,13 @@ class BybitSockets:
         if refusal is not None:
             session.send(self._reply(session, op, req_id, refusal, success=False))
             return
-        session.send(self._reply(session, op, req_id, op if self.name == SPOT else ""))
+        wrong = self._faults.ack(BYBIT, self.name) if op == "subscribe" else None
+        if wrong == "ack_failure":
+            session.send(self._reply(session, op, req_id, "error:request could not be handled", success=False))
+            return
+        if wrong != "ack_missing":
+            told_id = f"{req_id}0" if wrong == "ack_wrong_id" else req_id
+            session.send(self._reply(session, op, told_id, op if self.name == SPOT else ""))
         for name in args:
             if op == "subscribe":
                 self._subscribe(session, name)
@@ -139,13 +161,15 @@ class BybitSockets:
 
     def _subscribe(self, session: Session, name: str) -> None:
         topic = self._topic(name)
-        if topic is not None and name not in session.names:
+        if topic is None or name in session.names:
+            return
+        session.names[name] = None
+        if not self._faults.silences(BYBIT, self.name, topic.leg.listing.symbol):
             now_ns = self._clock_ns()
             subscribers = self._subscribers.setdefault(name, set())
             if isinstance(topic, TickerTopic):
                 _send(subscribers, topic.message(now_ns))  # all go on from what the snapshot says
             session.send(topic.snapshot(now_ns))
-            session.names[name] = None
             subscribers.add(session)
 
     def _unsubscribe(self, session: Session, name: str) -> None:

@@ -6,7 +6,7 @@ that comes back is sent anew, and `u` rises by one with each message of the topi
 
 from producers.simulator.book import ASK, BID, Change
 from producers.simulator.funding import next_funding_ms
-from producers.simulator.history import BookHistory, Sides
+from producers.simulator.history import BookEpochs, Levels, Sides
 from producers.simulator.market import SimulatedLeg
 from producers.simulator.settings import STEP_MS
 from producers.simulator.text import LevelText
@@ -32,9 +32,9 @@ class OrderbookTopic:
         self._steps = max(1, DEPTHS_MS[depth] // STEP_MS)
         self._sent_ns = 0
 
-    def history(self, updates_max: int) -> BookHistory:
+    def history(self, updates_max: int) -> BookEpochs:
         """An empty history that starts at what the window shows now."""
-        return BookHistory(self.u, self._shown[BID].items(), self._shown[ASK].items(), updates_max)
+        return BookEpochs(self.u, *self.sides, updates_max)
 
     def is_due(self, index: int) -> bool:
         """Whether the topic pushes at this step."""
@@ -66,6 +66,16 @@ class OrderbookTopic:
         """The whole window as a snapshot frame."""
         self._sent_ns = now_ns
         return self._frame("snapshot", list(self._shown[BID].items()), list(self._shown[ASK].items()), now_ns)
+
+    def restart(self, now_ns: int, kind: str) -> bytes:
+        """Begin again at `u` 1 with the book as it is now; the frame of this type that says so."""
+        self.u, self._seen_id, self._shown, self._sent_ns = 1, self.leg.book.last_id, self._window(), now_ns
+        return self._frame(kind, list(self._shown[BID].items()), list(self._shown[ASK].items()), now_ns)
+
+    @property
+    def sides(self) -> tuple[Levels, Levels]:
+        """Bids and asks that the window shows, price and size."""
+        return self._shown[BID].items(), self._shown[ASK].items()
 
     def levels(self, side: int, count: int) -> list[tuple[str, str]]:
         """The best levels that the window shows, as text."""

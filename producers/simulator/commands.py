@@ -2,15 +2,48 @@
 
 import asyncio
 import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
 
 from mts_stream.errors import MtsError
+from producers.simulator.faults.catalog import CATALOG, MIX
 from producers.simulator.settings import SimulatorSettings
 from producers.simulator.simulator import Simulator
 from producers.simulator.universe import PAIRS_MAX
+
+
+def fault_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options `--faults`, `--fault NAME`, `--fault-seed` and `--fault-truth` of every command that simulates."""
+    options = (
+        click.option("--faults", is_flag=True, help="Play every class of the mix, at least once in 60 s."),
+        click.option(
+            "--fault", "fault_names", multiple=True, metavar="NAME", type=click.Choice(sorted(CATALOG)),
+            help=f"Play this class, again and again; may be repeated. Known: {', '.join(sorted(CATALOG))}.",
+        ),
+        click.option("--fault-seed", type=int, help="Seed of the faults' schedule; the market's seed without it."),
+        click.option(
+            "--fault-truth", type=click.Path(dir_okay=False, path_type=Path), help="File for the faults as JSON lines."
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def fault_settings(
+    seed: int, faults: bool, fault_names: Sequence[str], fault_seed: int | None, fault_truth: Path | None
+) -> dict[str, Any]:
+    """What the options of `fault_options` say, as arguments of SimulatorSettings."""
+    names = (MIX if faults else frozenset()) | frozenset(fault_names)
+    return {
+        "faults": names,
+        "fault_seed": seed if fault_seed is None else fault_seed,
+        "fault_truth_file": fault_truth,
+    }
 
 
 @click.command()
@@ -20,11 +53,13 @@ from producers.simulator.universe import PAIRS_MAX
 )
 @click.option("--port-base", type=click.IntRange(1024, 65000), help="First of four ports; free ones without it.")
 @click.option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="File for the episodes as JSON lines.")
+@fault_options
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as one JSON line.")
-def simulate(pairs: int, seed: int, port_base: int | None, truth: Path | None, as_json: bool) -> None:
+def simulate(pairs: int, seed: int, port_base: int | None, truth: Path | None, as_json: bool, **options: Any) -> None:
     """Serve simulated Binance and Bybit on loopback until Ctrl-C or SIGTERM."""
     try:
-        settings = SimulatorSettings(pairs=pairs, seed=seed, port_base=port_base, truth_file=truth)
+        played = fault_settings(seed, **options)
+        settings = SimulatorSettings(pairs=pairs, seed=seed, port_base=port_base, truth_file=truth, **played)
         asyncio.run(_serve(settings, as_json))
     except MtsError as error:
         click.echo(f"error: {error}", err=True)

@@ -1,9 +1,11 @@
 """The venues' instrument lists: every listing as its venue describes it, and rows that no reader should take."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from producers.simulator.universe import PERP, SPOT, Listing
+from producers.simulator.market import SimulatedLeg
+from producers.simulator.universe import BINANCE, PERP, SPOT, Listing
 
 _ONBOARD_MS = 1_569_398_400_000
 _NEVER_MS = 4_133_404_800_000
@@ -154,3 +156,19 @@ def bybit_rows(market: str, listings: list[Listing]) -> list[Row]:
     early = bybit_linear_row(like, status="PreLaunch", symbol="SOONUSDT", baseCoin="SOON", isPreListing=True)
     leaving = bybit_linear_row(like, symbol="OLDUSDT", baseCoin="OLD", deliveryTime="1893456000000")
     return [*map(bybit_linear_row, listings), usdc, stock, early, leaving]
+
+
+def mark_delisted(rows: list[Row], legs: Iterable[SimulatedLeg]) -> None:
+    """Give the halted legs' rows the status and time of their end; Bybit spot just drops them from its list."""
+    for leg in legs:
+        if leg.halted_ms is None:
+            continue
+        row = next(row for row in rows if row["symbol"] == leg.listing.symbol)
+        if leg.listing.leg == (BINANCE, SPOT):
+            row["status"] = "BREAK"
+        elif leg.listing.venue == BINANCE:
+            row |= {"status": "SETTLING", "deliveryDate": leg.halted_ms}
+        elif leg.listing.market == SPOT:
+            rows.remove(row)
+        else:
+            row |= {"status": "Closed", "deliveryTime": str(leg.halted_ms)}

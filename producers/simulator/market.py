@@ -50,6 +50,8 @@ class SimulatedLeg:
         self.displacement_bps = 0.0
         self.due_step = 0.0
         self.funding_rate = 0.0
+        self.told_listing = listing
+        self.halted_ms: int | None = None
         self._path = path
         self._rng = Random(f"{seed}/{listing.venue}/{listing.market}/{listing.symbol}")  # noqa: S311
         self._scale = listing.price / spec.unit_price * 10.0**listing.price_digits
@@ -59,6 +61,11 @@ class SimulatedLeg:
         self._interval_steps = STEPS_PER_S / listing.updates_per_s
         self.book = Book(listing, self._mid_ticks(), self._rng)
         self.draw_funding_rate()
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether the instrument is not traded any more, since `halted_ms`."""
+        return self.halted_ms is not None
 
     @property
     def index_price(self) -> float:
@@ -72,6 +79,8 @@ class SimulatedLeg:
 
     def update(self, step: int) -> BookUpdate | None:
         """Move the book to where its mid is now and say when it moves next."""
+        if self.is_halted:
+            return None
         self.due_step = max(self.due_step, step - 1.0) + self._interval_steps * (0.6 + 0.8 * self._rng.random())
         noise = self._noise_bps * _NOISE_DECAY + self._rng.gauss(0.0, _NOISE_BPS)
         self._noise_bps = max(-_NOISE_BPS_MAX, min(_NOISE_BPS_MAX, noise))
@@ -148,7 +157,11 @@ class Market:
 
     def judge(self, pair: str) -> Judgement:
         """Which directions of a pair its books make profitable now."""
-        books = {leg: found.unit_levels() for (name, leg), found in self._by_pair.items() if name == pair}
+        books = {
+            leg: found.unit_levels()
+            for (name, leg), found in self._by_pair.items()
+            if name == pair and not found.is_halted
+        }
         return judge(books)
 
     def _begin_episodes(self) -> list[EpisodePlan]:

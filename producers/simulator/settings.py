@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mts_stream.errors import SettingsError
+from producers.simulator.faults.catalog import CATALOG
 from producers.simulator.universe import PAIRS_MAX
 
 STEP_MS = 20
@@ -12,7 +13,11 @@ STEP_MS = 20
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
-    """Settings of one simulator run; the market's path depends on `pairs`, `seed` and the episode times alone."""
+    """Settings of one simulator run; without faults the market's path depends on pairs, seed and episode times alone.
+
+    `faults`: names of the classes that are played (`faults.catalog.MIX` is the mix), in the order that `fault_seed`
+    gives, from `first_fault_s` on.
+    """
 
     pairs: int = 5
     seed: int = 1
@@ -20,6 +25,10 @@ class SimulatorSettings:
     truth_file: Path | None = None
     first_episode_s: float = 6.0
     episode_interval_s: float = 3.5
+    faults: frozenset[str] = frozenset()
+    fault_seed: int = 1
+    first_fault_s: float = 8.0
+    fault_truth_file: Path | None = None
     history_updates_max: int = 1024
     send_queue_frames_max: int = 4096
     binance_spot_ping_s: float = 20.0
@@ -34,5 +43,10 @@ class SimulatorSettings:
             raise SettingsError(
                 f"port_base: {self.port_base} is not between 1024 and 65000; leave it out for free ports"
             )
+        unknown = sorted(self.faults - CATALOG.keys())
+        if unknown:
+            raise SettingsError(f"faults: {', '.join(unknown)} is not known; the known ones are {', '.join(CATALOG)}")
+        if self.first_fault_s < 0:
+            raise SettingsError(f"first_fault_s: {self.first_fault_s} is negative; give seconds from the start")
         if self.first_episode_s < 0 or self.episode_interval_s <= 0:
             raise SettingsError("first_episode_s, episode_interval_s: times of episodes cannot be negative; raise them")

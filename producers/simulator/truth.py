@@ -20,7 +20,7 @@ class Truth:
     def __init__(self, path: Path | None) -> None:
         self.episodes: deque[dict[str, Any]] = deque(maxlen=EPISODES_MAX)
         self._running: dict[int, dict[str, Any]] = {}
-        self._file = _open(path)
+        self._file = LineFile(path)
 
     def begin(self, plan: EpisodePlan, judgement: Judgement, now_ns: int) -> None:
         """An episode's displacement was applied to the book now."""
@@ -49,15 +49,30 @@ class Truth:
         for episode in list(self._running.values()):
             self._write(episode, now_ns)
         self._running.clear()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._file.close()
 
     def _write(self, episode: dict[str, Any], now_ns: int) -> None:
         episode["end_ns"] = now_ns
+        self._file.write(episode)
+
+
+class LineFile:
+    """A file of JSON lines that is flushed with each; without a path it is nothing."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = _open(path)
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append one line."""
         if self._file is not None:
-            self._file.write(orjson.dumps(episode).decode() + "\n")
+            self._file.write(orjson.dumps(row).decode() + "\n")
             self._file.flush()
+
+    def close(self) -> None:
+        """Close the file; once is enough."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _open(path: Path | None) -> TextIO | None:

@@ -14,6 +14,9 @@ SPOT, PERP = "spot", "perp"
 
 T = TypeVar("T")
 
+BookKey = tuple[str, str, str]
+"""Venue, market, symbol."""
+
 Leg = tuple[str, str]
 LEGS: tuple[Leg, ...] = ((BINANCE, SPOT), (BINANCE, PERP), (BYBIT, SPOT), (BYBIT, PERP))
 

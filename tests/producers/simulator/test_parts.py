@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from mts_stream.errors import SettingsError
 from producers.simulator.book import ASK, BID, LEVELS, Book, Ladder
 from producers.simulator.episodes import REST_S, plan_episodes
-from producers.simulator.faults import Faults
 from producers.simulator.funding import next_funding_ms
 from producers.simulator.history import BookHistory
 from producers.simulator.settings import SimulatorSettings
@@ -151,16 +150,6 @@ def test_weights_are_counted_by_the_minute() -> None:
     assert [meter.take(5, at) for at in (0, 1000, 59_999, 60_000)] == [True, True, False, True]
     assert meter.used == 5
     assert [retry_after_s(at) for at in (0, 59_500, 59_999)] == [60, 1, 1]
-
-
-def test_a_fault_happens_as_often_as_it_was_asked_for() -> None:
-    """Two frames are lost for two requests, of that book alone."""
-    faults, key = Faults(), ("bybit", "perp", "BTCUSDT")
-    faults.skip_next_frame(key)
-    faults.skip_next_frame(key)
-
-    assert not faults.loses_frame(("bybit", "spot", "BTCUSDT"))
-    assert [faults.loses_frame(key) for _ in range(3)] == [True, True, False]
 
 
 @pytest.mark.parametrize(

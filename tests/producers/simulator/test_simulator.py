@@ -55,7 +55,7 @@ async def test_an_episode_shows_in_the_next_frame_of_its_leg() -> None:
         await poll(lambda: simulator.truth)
         episode = simulator.truth[0]
         key = episode["venue"], episode["market"], "BTCUSDT"
-        history = simulator._histories[key]
+        history = simulator._world.histories[key].current
         mids = [_mid(*history.at(sequence)) for sequence, _ in list(history._entries)]
 
     assert (mids[-1] / mids[0] - 1) * 10_000 == pytest.approx(episode["displacement_bps"], abs=5)
@@ -75,7 +75,7 @@ async def test_dropped_connections_end_without_a_handshake(simulator: Simulator,
         end = await first.ws.receive(timeout=5)
         assert end.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
         assert (await other.ask({"method": "LIST_SUBSCRIPTIONS", "id": 1}))["result"] == []
-        await poll(lambda: not simulator._sockets(venue, "spot").sessions)
+        await poll(lambda: not simulator._world.sockets(venue, "spot").sessions)
         async with open_socket(url) as second:
             await second.ws.ping()
 
@@ -87,15 +87,15 @@ async def test_a_client_that_does_not_read_is_cut_alone() -> None:
         url = simulator.urls["BYBIT_WS_URL"] + "/v5/public/linear"
         async with open_socket(url) as good:
             await good.say({"op": "subscribe", "args": ["orderbook.50.BTCUSDT"]})
-            session = next(iter(simulator._bybit["perp"].sessions))
+            session = next(iter(simulator._world.bybit["perp"].sessions))
             async with open_socket(url) as bad:
                 await bad.say({"op": "ping"})
                 await bad.hear()
-                blocked = next(each for each in simulator._bybit["perp"].sessions if each is not session)
+                blocked = next(each for each in simulator._world.bybit["perp"].sessions if each is not session)
                 for _ in range(21):
                     blocked.send(b"x")
                 assert (await bad.ws.receive(timeout=5)).type is not None
-                await poll(lambda: blocked not in simulator._bybit["perp"].sessions)
+                await poll(lambda: blocked not in simulator._world.bybit["perp"].sessions)
             assert [(await good.hear()) for _ in range(10)][-1]["type"] == "delta"
 
 

@@ -1,0 +1,87 @@
+"""The faults by name: what each does, where it can be, how long it lasts, and its parameters.
+
+Facts behind them: exchange notes 0, 1.1, 1.3, 1.4, 2.1, 2.2, 2.4 and 7.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from producers.simulator.universe import BINANCE, BYBIT, LEGS, PERP, SPOT, Leg
+
+BOOK, MARKET, VENUE = "book", "market", "venue"
+
+BINANCE_LEGS: tuple[Leg, ...] = ((BINANCE, SPOT), (BINANCE, PERP))
+PERP_LEGS: tuple[Leg, ...] = ((BINANCE, PERP), (BYBIT, PERP))
+FOREVER_S = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """One class of fault.
+
+    `params`: the values a schedule draws from; the first is the default. `counted`: the parameter that says how often
+    it bites before it is over. `provoked_by`: what makes it bite in a schedule, a `cut` of the market's sockets (it
+    shows when clients subscribe) or a `gap` in a book (it shows when clients ask for a snapshot).
+    """
+
+    name: str
+    scope: str
+    duration_s: tuple[float, float]
+    legs: tuple[Leg, ...] = LEGS
+    params: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    counted: str | None = None
+    provoked_by: str | None = None
+    mixed: bool = True
+    once: bool = False
+
+
+CLOSE_CODES = (1000, 1001, 1006, 1008, 1011)
+
+_FRAMES = (
+    FaultKind("lost_frames", BOOK, (5, 5), params={"frames": (1, 2, 5)}, counted="frames"),
+    FaultKind("doubled_frames", BOOK, (5, 5), params={"frames": (3, 1, 8)}, counted="frames"),
+    FaultKind("reordered_frames", BOOK, (5, 5), params={"frames": (1, 2, 3)}, counted="frames"),
+    FaultKind("late_frames", BOOK, (2, 4), params={"delay_s": (2.5, 1.0, 4.0)}),
+)
+_BOOKS = (
+    FaultKind("sequence_reset", BOOK, (0, 0), params={"jump": (1_000_000, 50_000), "as_delta": (False,)}),
+    FaultKind("crossed_book", BOOK, (0.5, 1.5), params={"slots": (3, 2, 6)}),
+)
+_SOCKETS = (
+    FaultKind("half_open", MARKET, (8, 8)),
+    FaultKind("connection_refused", MARKET, (2, 4)),
+    *(FaultKind(f"close_{code}", MARKET, (0, 0)) for code in CLOSE_CODES),
+    FaultKind("venue_restart", VENUE, (0, 0)),
+    FaultKind("server_shutdown", MARKET, (2, 4), legs=((BINANCE, SPOT),)),
+)
+_SUBSCRIBING: tuple[FaultKind, ...] = (
+    *(
+        FaultKind(f"ack_{how}", MARKET, (8, 8), params={"times": (1, 2)}, counted="times", provoked_by="cut")
+        for how in ("failure", "wrong_id", "missing")
+    ),
+    FaultKind("silent_stream", BOOK, (6, 6), params={"listed": (True, False)}, provoked_by="cut"),
+)
+_REST = (
+    FaultKind("rest_429", MARKET, (2, 4), provoked_by="gap"),
+    FaultKind("rest_418", MARKET, (3, 5), legs=BINANCE_LEGS, provoked_by="gap"),
+    FaultKind("slow_rest", MARKET, (3, 3), params={"delay_s": (3.0, 1.5, 6.0)}, provoked_by="gap"),
+    FaultKind("rest_5xx", MARKET, (2, 4), params={"status": (503, 500, 502, 504)}, provoked_by="gap"),
+    FaultKind(
+        "malformed_rest", MARKET, (2, 4), params={"how": ("truncated", "html", "empty", "other")}, provoked_by="gap"
+    ),
+    FaultKind("rest_10006", MARKET, (2, 4), legs=((BYBIT, SPOT), (BYBIT, PERP)), mixed=False),
+    FaultKind("region_403", MARKET, (FOREVER_S, FOREVER_S), mixed=False),
+    FaultKind("region_451", MARKET, (FOREVER_S, FOREVER_S), legs=BINANCE_LEGS, mixed=False),
+)
+_INSTRUMENTS = (
+    FaultKind("funding_interval_change", BOOK, (5, 10), legs=PERP_LEGS, params={"hours": (1, 2, 4, 8)}),
+    FaultKind("delisting", BOOK, (FOREVER_S, FOREVER_S), legs=PERP_LEGS, once=True),
+    FaultKind("clock_skew", VENUE, (4, 8), params={"skew_s": (-1.3, 1.3, 2.5, -2.5)}),
+)
+
+CATALOG: dict[str, FaultKind] = {
+    kind.name: kind for kind in (*_FRAMES, *_BOOKS, *_SOCKETS, *_SUBSCRIBING, *_REST, *_INSTRUMENTS)
+}
+MIX: frozenset[str] = frozenset(name for name, kind in CATALOG.items() if kind.mixed)
+"""What `--faults` plays; a refused region and a too frequent address are played by name alone."""
