@@ -33,6 +33,7 @@ class Effects:
             "server_shutdown": self._announce_shutdown,
             "funding_interval_change": self._change_interval,
             "delisting": self._delist,
+            "clock_skew": self._count_legs,
         } | {f"close_{code}": self._close_with(code) for code in CLOSE_CODES}
         self._end: dict[str, Effect] = {
             "crossed_book": lambda fault: self._cross(fault, 0),
@@ -67,6 +68,9 @@ class Effects:
         legs = list(self._world.legs(fault.venue, fault.market, fault.symbol))
         fault.hits += len(legs)
         return legs
+
+    def _count_legs(self, fault: Fault) -> None:
+        self._legs(fault)
 
     def _hold_sessions(self, fault: Fault) -> None:
         fault.held = list(self._world.sessions(fault.venue, fault.market))

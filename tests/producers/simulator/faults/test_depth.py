@@ -192,7 +192,8 @@ async def test_a_skewed_clock_shows_in_events_and_in_the_time_endpoint(simulator
     """Event times and server time are off by the same seconds, the other venue's are not."""
     import aiohttp
 
-    simulator.inject("clock_skew", "binance", skew_s=-1.5, duration_s=30)
+    fault = simulator.inject("clock_skew", "binance", skew_s=-1.5, duration_s=30)
+    assert fault.hits == len(simulator.market.legs) / 2
     async with depth_socket(simulator, "binance", "spot") as socket, aiohttp.ClientSession() as http:
         event = await socket.hear()
         binance = await (await http.get(simulator.urls["BINANCE_PERP_REST_URL"] + "/fapi/v1/time")).json()
