@@ -22,7 +22,7 @@ DRAIN_S = 120.0
 HURRIED_DRAIN_S = 4.0
 """Whoever pressed Ctrl-C has an answer and the terminal back within ten seconds."""
 PRODUCERS_STOP_S = 6.0
-HURRIED_PRODUCERS_STOP_S = 2.0
+HURRIED_PRODUCERS_STOP_S = 2.8
 CATCH_UP_POLL_S = 0.05
 
 
@@ -112,6 +112,7 @@ class Ending:
             accounts, comparison, reasons,
             resident_mib_peak=self.metrics.resident_mib_peak,
             cpu_idle_share=sum(idle) / len(idle) if idle else None,
+            cpu_cores=self.metrics.cores.per_s,
         )  # fmt: skip
 
     def _left_s(self) -> float:

@@ -51,29 +51,36 @@ class ResultLedger:
 
     def _on_record(self, record: Record) -> Fields | None:
         self.next_offsets[record.topic, record.partition] = record.offset + 1
-        message: Fields | None
         try:
-            message = orjson.loads(record.value or b"")
-            key = NATURAL_KEYS[record.topic](message) if record.topic in NATURAL_KEYS else None
-            if record.topic == DEAD_LETTERS and message["origin"] == "sink":
-                self.refused.add((message["topic"], message["partition"], message["offset"]))
+            message: Fields = orjson.loads(record.value or b"")
+            return self._on_message(record.topic, message)
         except (ValueError, KeyError, TypeError):
-            # It is a result all the same: the sink must have refused it.
-            message, key = None, f"{record.topic}/{record.partition}/{record.offset}"
-        if key is not None and not self._is_new(record.topic, key):
+            # What cannot be read is a result all the same: the sink must have refused it.
+            self._is_new(record.topic, f"{record.topic}/{record.partition}/{record.offset}")
             return None
-        if message is not None and message.get("type") == "arbitrage.opened":
-            self._on_opened(message)
+
+    def _on_message(self, topic: str, message: Fields) -> Fields | None:
+        if topic == DEAD_LETTERS:
+            if message["origin"] == "sink":
+                self.refused.add((message["topic"], message["partition"], message["offset"]))
+            return message
+        opened = _opened(message) if topic == SIGNALS and message["type"] == "arbitrage.opened" else None
+        if not self._is_new(topic, NATURAL_KEYS[topic](message)):
+            return None
+        if opened is not None:
+            self.opened.append(opened)
         return message
 
     def _is_new(self, topic: str, key: str) -> bool:
-        known, number = self.keys.setdefault(topic, set()), digest(key)
+        if topic not in self.keys:
+            return True
+        known, number = self.keys[topic], digest(key)
         if number in known:
             self.repeats += 1
             return False
         known.add(number)
         return True
 
-    def _on_opened(self, message: Fields) -> None:
-        opened = Opened(message["opportunity_id"], message["pair"], message["direction"], message["event_time_ns"])
-        self.opened.append(opened)
+
+def _opened(message: Fields) -> Opened:
+    return Opened(message["opportunity_id"], message["pair"], message["direction"], message["event_time_ns"])

@@ -18,6 +18,8 @@ CHILDREN_STOP_S = 5.0
 LOCAL_STOP_S = 5.0
 HURRIED_STOP_S = 1.5
 """Each of the two rounds has this long when somebody waits for the end."""
+AT_ONCE_S = 0.05
+"""Not 0: then the stop would be given up before it has begun."""
 
 
 class DemoParts:
@@ -90,8 +92,8 @@ class DemoParts:
     async def kill(self) -> None:
         """End everything at once."""
         self.watched.forgive_all()
-        await stop_all(list(self._children.values()), 0)
-        await self._stop_local(0)
+        await stop_all(list(self._children.values()), AT_ONCE_S)
+        await self._stop_local(AT_ONCE_S)
 
     async def _stop_local(self, timeout_s: float) -> None:
         try:

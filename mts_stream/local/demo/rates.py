@@ -26,15 +26,18 @@ def total(counters: Mapping[tuple[str, str], float], name: str, labels: Iterable
 
 
 class Rate:
-    """How much a growing count grows per second, over the last three seconds."""
+    """How much a growing count grows per second, over the last three seconds or another window."""
 
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES_MAX)
+    def __init__(self, window_s: float = WINDOW_S) -> None:
+        self._window_s = window_s
+        self._samples: deque[tuple[float, float]] = deque()
 
     def add(self, now_s: float, count: float) -> None:
         """The count stands at this value now."""
         self._samples.append((now_s, count))
-        while len(self._samples) > 2 and now_s - self._samples[1][0] >= WINDOW_S:
+        if len(self._samples) > SAMPLES_MAX:
+            del self._samples[1]  # the beginning of the window stays
+        while len(self._samples) > 2 and now_s - self._samples[1][0] >= self._window_s:
             self._samples.popleft()
 
     @property

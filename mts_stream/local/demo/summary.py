@@ -20,6 +20,7 @@ class Outcome:
     timeline: dict[str, float] = field(default_factory=dict)
     resident_mib_peak: float = 0.0
     cpu_idle_share: float | None = None
+    cpu_cores: float = 0.0
     recorded: int | None = None
 
     def done_line(self) -> dict[str, Any]:
@@ -30,6 +31,7 @@ class Outcome:
             "timeline_s": self.timeline,
             "resident_mib": round(self.resident_mib_peak),
             "cpu_idle_share": None if self.cpu_idle_share is None else round(self.cpu_idle_share, 3),
+            "cpu_cores": round(self.cpu_cores, 2),
             "repeats": self.accounts.repeats,
             "skipped": self.accounts.handled.skipped,
             "complete": not self.accounts.unfinished,
@@ -77,10 +79,12 @@ def _episodes(outcome: Outcome) -> Iterator[str]:
 
 
 def _machine(outcome: Outcome) -> Iterator[str]:
-    idle = "" if outcome.cpu_idle_share is None else f", CPU idle {outcome.cpu_idle_share:.0%}"
+    idle = "" if outcome.cpu_idle_share is None else f", the machine {outcome.cpu_idle_share:.0%} idle"
     first = outcome.timeline.get("first_opportunity")
     shown = "none was seen" if first is None else f"{first:.1f} s after the start"
-    yield f"  first opportunity on the page: {shown}; memory at most {outcome.resident_mib_peak:,.0f} MiB{idle}"
+    yield f"  first opportunity on the page: {shown}"
+    memory = f"memory at most {outcome.resident_mib_peak:,.0f} MiB"
+    yield f"  all processes: {memory}, CPU {outcome.cpu_cores:.2f} cores{idle}"
     if outcome.recorded is not None:
         yield f"  recorded: {outcome.recorded:,} raw records"
 

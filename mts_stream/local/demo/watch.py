@@ -1,6 +1,7 @@
 """The demo's eyes: it reads the result topics and the workers' metrics while everything runs."""
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -62,6 +63,7 @@ class MetricsWatch:
     counters: dict[str, Counters] = field(default_factory=dict)
     resident_mib_peak: float = 0.0
     idle_shares: list[float] = field(default_factory=list)
+    cores: Rate = field(default_factory=lambda: Rate(window_s=math.inf))
     _records: Rate = field(default_factory=Rate)
     _evaluated: Rate = field(default_factory=Rate)
 
@@ -100,7 +102,8 @@ class MetricsWatch:
         return Handled(*(total(counters, "mts_records_total", [name]) for name in names))
 
     def _measure(self) -> None:
-        self.figures.resident_mib = resident_mib()
+        self.figures.resident_mib, cpu_s = usage()
+        self.cores.add(time.monotonic(), cpu_s)
         self.resident_mib_peak = max(self.resident_mib_peak, self.figures.resident_mib)
         self.figures.idle_share = psutil.cpu_times_percent().idle / 100
         self.idle_shares.append(self.figures.idle_share)
@@ -110,14 +113,16 @@ def _session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S))
 
 
-def resident_mib() -> float:
-    """Resident memory of this process and everything below it; pages they share count in each."""
+def usage() -> tuple[float, float]:
+    """Resident MiB and CPU seconds of this process and everything below it; shared pages count in each process."""
     me = psutil.Process()
-    return sum(map(_resident, [me, *me.children(recursive=True)])) / 2**20
+    each = [_usage(process) for process in (me, *me.children(recursive=True))]
+    return sum(size for size, _ in each) / 2**20, sum(cpu_s for _, cpu_s in each)
 
 
-def _resident(process: psutil.Process) -> int:
+def _usage(process: psutil.Process) -> tuple[int, float]:
     try:
-        return int(process.memory_info().rss)
+        times = process.cpu_times()
+        return int(process.memory_info().rss), times.user + times.system
     except psutil.Error:
-        return 0
+        return 0, 0.0  # it has ended since it was listed
