@@ -36,7 +36,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     partitions = Partitions(new_engine or _engine(settings))
     outbox = Outbox(app, settings.results_unsent_max)
     market = Market(app, partitions, saved, outbox)
-    checkpointer = Checkpointer(app, table, partitions, outbox, settings.checkpoint_interval_s)
+    checkpointer = Checkpointer(app, table, partitions, saved, outbox, settings.checkpoint_interval_s)
 
     @app.agent(raw, name="market", concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
     async def handle_market_data(batches: Any) -> None:
@@ -44,7 +44,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
             message = batches.current_event.message
             if transport.is_current(app, message):  # else it waited through a rebalance, and is read again
                 async with app.bugs_end_it():
-                    await market.on_batch(message.tp, records)
+                    await market.on_batch(message.tp, records, message.generation_id)
 
     @app.task  # type: ignore[untyped-decorator]
     async def write_checkpoints() -> None:
@@ -62,11 +62,9 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
 
     @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
     async def take_partitions(_: Any, assigned: Any, **__: Any) -> None:
-        partitions.keep_only(tp.partition for tp in assigned if tp.topic == topics.RAW)
-
-    @app.on_rebalance_complete.connect  # type: ignore[untyped-decorator]
-    async def forget_own_checkpoints(*_: Any, **__: Any) -> None:
-        saved.forget(partition.number for partition in partitions)
+        ours = {tp.partition for tp in assigned if tp.topic == topics.RAW}
+        partitions.keep_only(ours)
+        saved.keep_only(ours)
 
     @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
     async def leave(*_: Any, **__: Any) -> None:

@@ -92,11 +92,12 @@ def create_worker(
     return app
 
 
-def end_process_later(after_s: float) -> None:
+def end_process_later(after_s: float) -> threading.Timer:
     """A crashed worker that hangs in its own shutdown ends all the same."""
-    timer = threading.Timer(after_s, os._exit, (1,))
+    timer = threading.Timer(after_s, lambda: os._exit(1))
     timer.daemon = True
     timer.start()
+    return timer
 
 
 def _use_uvloop(*_: Any, **__: Any) -> None:

@@ -39,7 +39,7 @@ class Taken(NamedTuple):
 
     partition: Partition
     key: str
-    value: bytes
+    checkpoint: Checkpoint
 
 
 _encoder = msgspec.json.Encoder()
@@ -57,9 +57,10 @@ def engine_key(key: bytes) -> str:
 
 
 class SavedCheckpoints:
-    """What the changelog holds, by partition and key: the checkpoint with the highest offset, whatever the order.
+    """What the changelog holds of our partitions: per key the checkpoint with the highest offset, whatever the order.
 
-    A stopped and continued worker can write an old one after its successor's newer one.
+    A worker that was stopped and goes on can write an old one after its successor's newer one. They are kept, since
+    the same worker may find that a successor has moved its partition on, and must then begin from these.
     """
 
     def __init__(self) -> None:
@@ -69,12 +70,24 @@ class SavedCheckpoints:
         """Faust calls this for each record of the changelog while it recovers; what cannot be read is left out."""
         message = event.message
         checkpoint = self._decode(message)
-        if checkpoint is None:
-            return
-        keys = self._saved.setdefault(message.partition, {})
-        old = keys.get(message.key)
+        if checkpoint is not None:
+            self.note(message.partition, message.key, checkpoint)
+
+    def note(self, partition: int, key: bytes, checkpoint: Checkpoint) -> None:
+        """This one stands in the changelog."""
+        keys = self._saved.setdefault(partition, {})
+        old = keys.get(key)
         if old is None or checkpoint.offset >= old.offset:
-            keys[message.key] = checkpoint
+            keys[key] = checkpoint
+
+    def of(self, partition: int) -> dict[bytes, Checkpoint]:
+        """The checkpoints of a partition."""
+        return self._saved.get(partition, {})
+
+    def keep_only(self, partitions: Iterable[int]) -> None:
+        """Drop those of lost partitions; Faust reads them anew when such a partition comes back."""
+        for partition in set(self._saved) - set(partitions):
+            del self._saved[partition]
 
     def _decode(self, message: Any) -> Checkpoint | None:
         if message.value is None:
@@ -88,15 +101,6 @@ class SavedCheckpoints:
             ignore_checkpoint(message.partition, message.key, f"unknown version {checkpoint.v}")
             return None
         return checkpoint
-
-    def take(self, partition: int) -> dict[bytes, Checkpoint]:
-        """The checkpoints of a partition, which are then forgotten here."""
-        return self._saved.pop(partition, {})
-
-    def forget(self, partitions: Iterable[int]) -> None:
-        """Drop those of partitions whose engines stand."""
-        for partition in partitions:
-            self._saved.pop(partition, None)
 
 
 def ignore_checkpoint(partition: int, key: bytes, reason: str) -> None:
@@ -121,10 +125,13 @@ async def restore(partition: Partition, saved: dict[bytes, Checkpoint]) -> None:
 class Checkpointer:
     """The only one that writes the table and commits the raw topic."""
 
-    def __init__(self, app: Any, table: Any, partitions: Partitions, outbox: Outbox, interval_s: float) -> None:
+    def __init__(
+        self, app: Any, table: Any, partitions: Partitions, saved: SavedCheckpoints, outbox: Outbox, interval_s: float
+    ) -> None:
         self._app = app
         self._table = table
         self._partitions = partitions
+        self._saved = saved
         self._outbox = outbox
         self._interval_s = interval_s
         self._writing = asyncio.Lock()
@@ -148,7 +155,7 @@ class Checkpointer:
             idle = now - partition.handled_at > IDLE_S
             for key in partition.due_keys(now, self._interval_s, everything=everything or idle):
                 offset, data = partition.take(key)
-                taken.append(Taken(partition, key, _encoder.encode(Checkpoint(VERSION, offset, msgspec.Raw(data)))))
+                taken.append(Taken(partition, key, Checkpoint(VERSION, offset, msgspec.Raw(data))))
                 if time.monotonic() - yielded_at > YIELD_S:
                     await asyncio.sleep(0)
                     yielded_at = time.monotonic()
@@ -157,12 +164,14 @@ class Checkpointer:
     async def _write(self, taken: list[Taken]) -> None:
         for start in range(0, len(taken), WRITES_MAX):
             part = taken[start : start + WRITES_MAX]
-            writes = [
-                self._table.send_changelog(t.partition.number, table_key(t.partition.number, t.key), t.value)
-                for t in part
-            ]
-            await asyncio.gather(*writes)  # acks=all from the broker, not merely queued
+            await asyncio.gather(*map(self._send, part))  # acks=all from the broker, not merely queued
+            for partition, key, checkpoint in part:
+                self._saved.note(partition.number, table_key(partition.number, key), checkpoint)
             metrics.CHECKPOINTS.inc(len(part))
+
+    def _send(self, one: Taken) -> Any:
+        number = one.partition.number
+        return self._table.send_changelog(number, table_key(number, one.key), _encoder.encode(one.checkpoint))
 
     async def _commit(self, ends: dict[int, int]) -> None:
         low = {TP(topics.RAW, p.number): p.low_water(ends[p.number]) for p in self._partitions if p.number in ends}

@@ -33,28 +33,36 @@ class Market:
         self._saved = saved
         self._outbox = outbox
 
-    async def on_batch(self, tp: TP, records: list[BatchRecord]) -> None:
+    async def on_batch(self, tp: TP, records: list[BatchRecord], generation: int) -> None:
         """Handle the records in order; returns when everything they led to has been handed to the outbox."""
         async with self._partitions.working:
             if self._partitions.closed:
                 return
-            partition = self._partitions.get(tp.partition) or await self._open(tp.partition)
-            self._check_contiguous(tp, partition, records[0][0])
+            begin = transport.first_offset(self._app, tp)
+            partition = await self._partition(tp.partition, generation, begin)
+            self._check_contiguous(tp, partition, begin, records[0][0])
             await _Batch(partition, self._outbox).run(records)
             partition.position = max(partition.position or 0, records[-1][0] + 1)
             partition.handled_at = time.monotonic()
         self._app.health.handled(tp, partition.position)
 
+    async def _partition(self, number: int, generation: int, begin: int | None) -> Partition:
+        """The partition as we left it, or anew from its checkpoints where it is new or was another's meanwhile."""
+        partition = self._partitions.get(number)
+        if partition is None or (partition.generation != generation and partition.is_behind(begin)):
+            partition = await self._open(number)
+        partition.generation = generation
+        return partition
+
     async def _open(self, number: int) -> Partition:
-        saved = self._saved.take(number)
+        saved = self._saved.of(number)
         partition = self._partitions.open(number)
         await restore(partition, saved)
         log.info("partition opened", partition=number, checkpoints=len(saved))
         return partition
 
-    def _check_contiguous(self, tp: TP, partition: Partition, offset: int) -> None:
+    def _check_contiguous(self, tp: TP, partition: Partition, begin: int | None, offset: int) -> None:
         """Records that are missing here would be missing in the books: a bug, unless the log itself has the hole."""
-        begin = transport.first_offset(self._app, tp)
         expected = begin if partition.position is None else partition.position
         if expected is not None and offset > expected and offset != begin:
             raise AssertionError(f"{tp.topic}-{tp.partition}: records {expected} to {offset - 1} are missing")

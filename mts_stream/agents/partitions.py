@@ -66,11 +66,13 @@ EngineFactory = Callable[[], Engine]
 class Partition:
     """The engine of one partition; `position` is the offset after the last record of the last whole batch.
 
-    `held` is the first offset that a checkpoint on its way to the changelog includes, by key.
+    `generation` is that of its last batch; `held` is the first offset that a checkpoint on its way to the changelog
+    includes, by key.
     """
 
     number: int
     engine: Engine
+    generation: int = 0
     position: int | None = None
     handled_at: float = 0.0
     held: dict[str, int] = field(default_factory=dict)
@@ -80,6 +82,10 @@ class Partition:
         """Every key of the engine with how far it is."""
         yield CLOCK, self.engine.clock
         yield from self.engine.pairs.items()
+
+    def is_behind(self, begin: int | None) -> bool:
+        """Whether another worker has moved the partition on meanwhile: the log goes on at `begin`, after our end."""
+        return self.position is None or (begin is not None and begin > self.position)
 
     def low_water(self, end: int) -> int:
         """The lowest offset that no durable checkpoint holds, at most `end`."""

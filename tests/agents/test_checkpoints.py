@@ -25,7 +25,8 @@ class Desk:
         self.app = FakeApp()
         self.partitions = Partitions(CountingEngine)
         self.outbox = Outbox(self.app, 1000)
-        self.checkpointer = Checkpointer(self.app, self.app.table, self.partitions, self.outbox, interval_s)
+        self.saved = SavedCheckpoints()
+        self.checkpointer = Checkpointer(self.app, self.app.table, self.partitions, self.saved, self.outbox, interval_s)
 
     def opened(self, number: int, position: int, **pending: int | None) -> Partition:
         """A partition with pairs that have something pending."""
@@ -150,8 +151,7 @@ async def test_the_highest_offset_wins(offsets: list[int]) -> None:
     for offset in offsets:
         await saved.on_changelog_event(changelog(b"a", saved_value(offset)))
 
-    assert saved.take(0)[b"a"].offset == 5
-    assert saved.take(0) == {}
+    assert saved.of(0)[b"a"].offset == 5
 
 
 @pytest.mark.parametrize(
@@ -166,19 +166,29 @@ async def test_a_checkpoint_that_cannot_be_read_is_counted_and_left_out(value: b
     await saved.on_changelog_event(changelog(b"b", saved_value(3)))
     await saved.on_changelog_event(changelog(b"c", None))
 
-    assert list(saved.take(0)) == [b"b"]
+    assert list(saved.of(0)) == [b"b"]
     assert metrics.CHECKPOINTS_IGNORED._value.get() == before + 1
 
 
-async def test_partitions_whose_engines_stand_need_no_checkpoints() -> None:
-    """A rebalance reads our own checkpoints again; they are forgotten."""
+async def test_checkpoints_of_lost_partitions_are_dropped() -> None:
+    """They are read anew when the partition comes back; those of kept ones are not, and stay."""
     saved = SavedCheckpoints()
     for partition in (0, 1):
         await saved.on_changelog_event(changelog(b"a", saved_value(3), partition))
 
-    saved.forget([0])
+    saved.keep_only([1, 2])
 
-    assert (saved.take(0), len(saved.take(1))) == ({}, 1)
+    assert (saved.of(0), len(saved.of(1))) == ({}, 1)
+
+
+async def test_what_was_written_is_known() -> None:
+    """A worker that must begin anew from its checkpoints need not read its own again."""
+    desk = Desk()
+    desk.opened(0, 50, a=10)
+
+    await desk.checkpointer.run(everything=True)
+
+    assert desk.saved.of(0)[b"a"].offset == 49
 
 
 async def test_restoring_gives_the_engine_its_state() -> None:
@@ -189,7 +199,7 @@ async def test_restoring_gives_the_engine_its_state() -> None:
     before = metrics.CHECKPOINTS_IGNORED._value.get()
     partition = Partition(0, CountingEngine())
 
-    await restore(partition, saved.take(0))
+    await restore(partition, saved.of(0))
 
     assert partition.engine.pairs == {"a": CountingPair(4, None, 2)}
     assert partition.engine.clock.offset == 6

@@ -27,9 +27,9 @@ class Desk:
         self.saved = SavedCheckpoints()
         self.market = Market(self.app, self.partitions, self.saved, Outbox(self.app, 10_000))
 
-    async def batch(self, first: int, *values: bytes) -> None:
+    async def batch(self, first: int, *values: bytes, generation: int = 1) -> None:
         """One batch of partition 0."""
-        await self.market.on_batch(TP0, records(first, *values))
+        await self.market.on_batch(TP0, records(first, *values), generation)
 
     def sent(self, topic: str) -> list[Any]:
         """The messages on a topic."""
@@ -101,6 +101,30 @@ async def test_a_new_partition_begins_with_its_checkpoints() -> None:
     await desk.batch(1, raw("A"), raw("A"))
 
     assert [m["message_id"] for m in desk.sent(topics.FUNDING)] == ["3"]
+
+
+async def test_a_partition_that_was_anothers_begins_with_its_checkpoints() -> None:
+    """A worker that was frozen, and gets back a partition that its successor has moved on, drops its old engine."""
+    desk = Desk()
+    await desk.batch(0, raw("A"), raw("A"))
+    await desk.saved.on_changelog_event(changelog(b"A", saved_value(9, count=7)))
+    desk.app.consumer.first_offsets = {TP0: 10}
+
+    await desk.batch(10, raw("A"), generation=3)
+
+    assert [m["message_id"] for m in desk.sent(topics.FUNDING)] == ["1", "2", "8"]
+
+
+async def test_a_partition_that_stayed_ours_keeps_its_engine() -> None:
+    """After a rebalance it goes on where it was; nothing is restored."""
+    desk = Desk()
+    await desk.batch(0, raw("A"), raw("A"))
+    await desk.saved.on_changelog_event(changelog(b"A", saved_value(0, count=70)))
+    desk.app.consumer.first_offsets = {TP0: 1}
+
+    await desk.batch(1, raw("A"), raw("A"), generation=2)
+
+    assert [m["message_id"] for m in desk.sent(topics.FUNDING)] == ["1", "2", "3"]
 
 
 async def test_missing_records_stop_the_worker() -> None:
