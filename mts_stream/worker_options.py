@@ -24,6 +24,7 @@ REBALANCE_S = 30.0  # how long the group waits for its members; health.RECOVERY_
 def faust_options(settings: Settings, *, web_port: int, data_dir: Path, instance_id: str) -> dict[str, Any]:
     """Everything of `faust.App(...)` but its name."""
     return {
+        "env_prefix": "FAUST_",  # else WEB_PORT, our page's, would win over `web_port` in Faust
         **_broker_options(settings), **_producer_options(), **_web_options(settings, web_port),
         "datadir": str(data_dir), "store": "memory://", "autodiscover": False, "origin": "mts_stream",
         "key_serializer": "raw", "value_serializer": "raw",
