@@ -115,7 +115,12 @@ def tables(settings: Settings) -> str:
     """Every migration is applied."""
     if not _pings(settings):
         raise StoreError("not known while ClickHouse does not answer")
-    waiting = asyncio.run(_pending(settings))
+    try:
+        waiting = asyncio.run(_pending(settings))
+    except StoreError as error:
+        if "UNKNOWN_DATABASE" not in str(error):
+            raise
+        waiting = ["all"]
     if waiting:
         raise StoreError(f"not applied: {', '.join(waiting)}; `mts-stream migrate`")
     return f"{settings.clickhouse_database} is up to date"

@@ -16,7 +16,10 @@ SHOWN_POLL_S = 0.05
 POLL_RECORDS = 500
 LEADER_WAIT_S = 0.05
 LATEST, EARLIEST = -1, -2  # what Kafka's ListOffsets takes in place of a time
-LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
+LEADERLESS = (
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.OFFSET_NOT_AVAILABLE,
+)  # fmt: skip
 
 
 class Record(NamedTuple):
@@ -191,7 +194,7 @@ class Reader:
             raise _unavailable(self.settings, error.args[0].str()) from error
 
     def _offsets_at(self, partitions: list[TopicPartition], timestamp_ms: int) -> list[TopicPartition]:
-        """One request for all partitions; waits while one has no leader, as in its topic's first moments."""
+        """One request for all partitions; waits while one has no leader, as in a topic's first moments."""
         deadline = time.monotonic() + ANSWER_S
         while True:
             try:

@@ -25,6 +25,7 @@ from mts_stream.local.demo.view import DemoView
 from mts_stream.local.demo.voice import FRAMES_PER_S, Voice
 from mts_stream.local.demo.watch import MetricsWatch, ResultWatch
 from mts_stream.local.disk import disk_errors
+from mts_stream.settings import load_settings
 from mts_stream.wire.topics import RAW, WORKER_GROUP
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -36,6 +37,7 @@ T = TypeVar("T")
 
 async def run_demo(options: DemoOptions, voice: Voice) -> int:
     """Run one demo and give its exit code; raises MtsError, with nothing left running, when it fails."""
+    load_settings()  # whatever is wrong there is said before anything stands
     if options.record is not None:
         prepare_directory(options.record)
     directory = data_directory(options.data)

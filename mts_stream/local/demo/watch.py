@@ -116,8 +116,10 @@ def _session() -> aiohttp.ClientSession:
 def usage() -> tuple[float, float]:
     """Resident MiB and CPU seconds of this process and everything below it; shared pages count in each process."""
     me = psutil.Process()
+    times = me.cpu_times()
     each = [_usage(process) for process in (me, *me.children(recursive=True))]
-    return sum(size for size, _ in each) / 2**20, sum(cpu_s for _, cpu_s in each)
+    ended_s = times.children_user + times.children_system
+    return sum(size for size, _ in each) / 2**20, ended_s + sum(cpu_s for _, cpu_s in each)
 
 
 def _usage(process: psutil.Process) -> tuple[int, float]:

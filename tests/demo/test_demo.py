@@ -1,0 +1,170 @@
+"""The whole demo on real parts: its sums, its recording, its end whenever it is asked to end."""
+
+import json
+import signal
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import run
+from tests.demo.demo_process import DemoProcess
+
+pytestmark = pytest.mark.slow
+END_S_MAX = 10.0
+
+
+class Finished:
+    """One demo that ran to its end, and where it left its things."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data, self.recording = folder / "data", folder / "recording"
+        self.process = DemoProcess(
+            "--duration", 15, "--pairs", 3, "--seed", 5, "--data", self.data, "--record", self.recording
+        )
+        self.code, _ = self.process.end()
+        assert self.code == 0, self.process.written
+        self.ready, self.done = self.process.events
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One demo for all that is looked at afterwards."""
+    return Finished(tmp_path_factory.mktemp("demo"))
+
+
+def test_programs_get_two_lines(demo: Finished) -> None:
+    """First the addresses, when results flow; then the counts."""
+    assert demo.ready["event"] == "ready"
+    assert demo.ready["kafka"].startswith("127.0.0.1:")
+    assert all(demo.ready[name].startswith("http://127.0.0.1:") for name in ("clickhouse", "web", "metrics"))
+    assert (demo.done["event"], demo.done["problems"], demo.done["faults"]) == ("done", [], {})
+
+
+def test_the_numbers_add_up(demo: Finished) -> None:
+    """Every record was handled once, every result is one row, and every opportunity was really there."""
+    done = demo.done
+
+    assert done["published"] > 1000
+    assert done["published"] == done["evaluated"] + done["not_evaluated"] + done["dead"]
+    assert done["results"] == done["stored"] > 100
+    assert [done[name] for name in ("dead", "refused", "lost", "doubled", "false_signals")] == [0] * 5
+    assert done["episodes"]["expected"] >= 1
+    assert done["episodes"]["found_without"] == 0
+
+
+def test_nothing_is_left_running(demo: Finished) -> None:
+    """No process below it outlives a demo."""
+    assert demo.process.left() == []
+
+
+def test_a_replay_of_the_recording_gives_the_same_results(demo: Finished, tmp_path: Path) -> None:
+    """Per pair message for message, but for the time of sending."""
+    settings = {k: v for k, v in json.loads((demo.recording / "settings.json").read_text()).items() if v}
+    captures = sorted(demo.recording.glob("capture-*.jsonl.gz"))
+    ended = run("replay", *captures, "--out", tmp_path, "--json", **settings)
+
+    assert ended.returncode == 0, ended.stderr
+    for name in ("signals.jsonl", "spreads.jsonl"):
+        assert by_pair(demo.recording / name) == by_pair(tmp_path / name)
+
+
+def by_pair(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The messages of a file by pair, without the time of sending."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in path.read_text().splitlines():
+        message = json.loads(line)
+        message.pop("emitted_ns", None)
+        found[message["pair"]].append(message)
+    return found
+
+
+def test_a_recording_needs_a_kafka_directory_without_records(demo: Finished, tmp_path: Path) -> None:
+    """The directory that was just used holds some: exit 2, and nothing was recorded."""
+    again = DemoProcess("--duration", 1, "--data", demo.data, "--record", tmp_path)
+    code, _ = again.end()
+
+    assert code == 2, again.written
+    assert "--record needs a Kafka directory without records" in again.written
+    assert list(tmp_path.iterdir()) == []
+    assert again.left() == []
+
+
+def test_a_kept_directory_is_taken_up_again(demo: Finished) -> None:
+    """A second run counts its own records, and all results of both."""
+    again = DemoProcess("--duration", 1, "--pairs", 3, "--data", demo.data)
+    code, _ = again.end()
+    done = again.events[-1]
+
+    assert (code, done["problems"]) == (0, []), again.written
+    assert done["published"] < demo.done["published"]
+    assert done["stored"] == done["results"] > demo.done["results"]
+
+
+@pytest.fixture
+def running() -> Iterator[list[DemoProcess]]:
+    """Demos that are killed when a test fails."""
+    started: list[DemoProcess] = []
+    yield started
+    for process in started:
+        process.end()
+
+
+@pytest.mark.parametrize(
+    ("moment", "signum", "codes"),
+    [
+        ("starting Kafka", signal.SIGINT, {130}),
+        ("Kafka and ClickHouse answer", signal.SIGTERM, {130}),
+        ('"ready"', signal.SIGINT, {0}),
+        ("ending:", signal.SIGHUP, {0}),
+    ],
+)
+def test_a_signal_ends_it_within_ten_seconds(moment: str, signum: int, codes: set[int]) -> None:
+    """At whatever moment: no traceback, and nothing is left running."""
+    demo = DemoProcess("--duration", 1, "--pairs", 1)
+    demo.wait_for(moment)
+    demo.signal(signum)
+    code, took_s = demo.end()
+
+    assert code in codes, demo.written
+    assert took_s <= END_S_MAX
+    assert "Traceback" not in demo.written
+    assert demo.left() == []
+
+
+def test_a_part_that_dies_ends_it_with_its_name_and_last_words() -> None:
+    """Exit 1, one line with the log file, the data kept for whoever looks."""
+    demo = DemoProcess("--duration", 60, "--pairs", 1)
+    demo.wait_for('"ready"')
+    demo.child("mts_stream.sink").kill()
+    code, took_s = demo.end()
+
+    assert code == 1
+    assert took_s <= END_S_MAX
+    assert "sink was killed by signal 9 while the demo ran: see" in demo.written
+    assert "Traceback" not in demo.written
+    assert demo.left() == []
+
+
+def test_the_death_of_the_demo_itself_ends_all_its_parts() -> None:
+    """Even kill -9 leaves no orphan."""
+    demo = DemoProcess("--duration", 60, "--pairs", 1)
+    demo.wait_for("Kafka and ClickHouse answer")
+    demo.signal(signal.SIGKILL)
+    demo.end()
+
+    assert gone(demo)
+
+
+def gone(demo: DemoProcess) -> bool:
+    """Whether all its processes end within a few seconds."""
+    import time
+
+    deadline = time.monotonic() + END_S_MAX
+    while demo.left():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
