@@ -3,6 +3,7 @@
 from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 DECIMALS = 18  # of quoted prices, sizes and rates
 SCALE: int = 10**DECIMALS
@@ -89,3 +90,19 @@ def _decimals_of(denominator: int) -> int | None:
 def plain_rounded(numerator: int, denominator: int, decimals: int) -> str:
     """The quotient rounded half-even to so many decimals, as a plain decimal string."""
     return plain(round_half_even(numerator * 10**decimals, denominator), decimals)
+
+
+def packed(values: list[int]) -> list[Any]:
+    """Scaled integers for a checkpoint: the power of ten that all are multiples of, and what is left of each."""
+    for zeros in (14, 10, 6):
+        power = 10**zeros
+        if not any(value % power for value in values):
+            return [zeros, [value // power for value in values]]
+    return [0, values]
+
+
+def unpacked(data: list[Any]) -> list[int]:
+    """The integers that were packed."""
+    zeros, values = data
+    power = 10**zeros
+    return [value * power for value in values]

@@ -12,7 +12,7 @@ Recipes: exchanges.md 1.3 (Binance) and 2.2 (Bybit).
 from enum import Enum
 from typing import Any
 
-from mts_stream.domain.exact import DECIMALS, plain, scaled
+from mts_stream.domain.exact import DECIMALS, packed, plain, scaled, unpacked
 from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, Origin
 from mts_stream.domain.order_book import OrderBook, ScaledLevel
 
@@ -157,8 +157,8 @@ class SequencedBook:
             "seen_ns": self.seen_ns,
             "applied_ns": self.applied_ns,
             "applied_id": self.applied_id,
-            "bids": [(plain(p, DECIMALS), plain(s, DECIMALS)) for p, s in book.bids.sizes.items()],
-            "asks": [(plain(p, DECIMALS), plain(s, DECIMALS)) for p, s in book.asks.sizes.items()],
+            "bids": [packed(list(column)) for column in (book.bids.sizes.keys(), book.bids.sizes.values())],
+            "asks": [packed(list(column)) for column in (book.asks.sizes.keys(), book.asks.sizes.values())],
             "lowest_bid": None if book.lowest_bid is None else plain(book.lowest_bid, DECIMALS),
             "highest_ask": None if book.highest_ask is None else plain(book.highest_ask, DECIMALS),
         }
@@ -167,7 +167,9 @@ class SequencedBook:
         """Take over a snapshot."""
         for name in ("state", "conn", "gen", "sequence", "fresh", "late", "seen_ns", "applied_ns", "applied_id"):
             setattr(self, name, data[name])
-        self.book.replace(*([(scaled(p), scaled(s)) for p, s in data[side]] for side in ("bids", "asks")))
+        for side in ("bids", "asks"):
+            prices, sizes = (unpacked(column) for column in data[side])
+            getattr(self.book, side).replace(zip(prices, sizes, strict=True))
         self.book.know(*(None if data[n] is None else scaled(data[n]) for n in ("lowest_bid", "highest_ask")))
 
 
