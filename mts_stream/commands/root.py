@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; every expected error is one line on standard error, and its exit code the answer."""
     try:
         code = root.main(list(arguments), prog_name="mts-stream", standalone_mode=False)
-        sys.stdout.flush()
+        _flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -79,6 +79,13 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return _reader_left()
     return code if isinstance(code, int) else 0
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        raise BrokenPipeError from error  # a terminal that has gone says EIO
 
 
 def one_line(error: BaseException) -> str:

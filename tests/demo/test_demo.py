@@ -22,7 +22,7 @@ class Finished:
     def __init__(self, folder: Path) -> None:
         self.data, self.recording = folder / "data", folder / "recording"
         self.process = DemoProcess(
-            "--duration", 15, "--pairs", 3, "--seed", 5, "--data", self.data, "--record", self.recording
+            "--duration", 10, "--pairs", 3, "--seed", 5, "--data", self.data, "--record", self.recording
         )
         self.code, _ = self.process.end()
         assert self.code == 0, self.process.written

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mts_stream.local.demo.threads import in_thread
 from mts_stream.settings import Settings
 from mts_stream.wire.kafka import GroupOffsets, Reader
 from mts_stream.wire.topics import RAW, RESULT_TOPICS, SINK_GROUP, WORKER_GROUP
@@ -59,19 +60,19 @@ async def wait_sink(settings: Settings, give_up_s: float) -> int:
 
 
 async def _wait_group(settings: Settings, group: str, topics: tuple[str, ...], give_up_s: float) -> int:
-    ends = await asyncio.to_thread(end_offsets, settings, *topics)
-    offsets = await asyncio.to_thread(GroupOffsets, settings, group, topics)
+    ends = await in_thread(end_offsets, settings, *topics)
+    offsets = await in_thread(GroupOffsets, settings, group, topics)
     try:
         return await _wait(ends, offsets, give_up_s)
     finally:
-        await asyncio.to_thread(offsets.close)
+        await in_thread(offsets.close)
 
 
 async def _wait(ends: Offsets, offsets: GroupOffsets, give_up_s: float) -> int:
     started = moved = time.monotonic()
     last: int | None = None
     while True:
-        count = behind(ends, await asyncio.to_thread(offsets.read))
+        count = behind(ends, await in_thread(offsets.read))
         now = time.monotonic()
         if count != last:
             last, moved = count, now

@@ -14,6 +14,7 @@ from mts_stream.local.demo.record import write_recording
 from mts_stream.local.demo.store import StoreQuery
 from mts_stream.local.demo.stored import compare_stored, why_missed
 from mts_stream.local.demo.summary import MISSED_SHOWN, Outcome
+from mts_stream.local.demo.threads import in_thread
 from mts_stream.local.demo.timeline import Timeline
 from mts_stream.local.demo.watch import MetricsWatch, ResultWatch
 from mts_stream.wire.topics import RAW, RESULT_TOPICS
@@ -24,6 +25,7 @@ HURRIED_DRAIN_S = 4.0
 PRODUCERS_STOP_S = 6.0
 HURRIED_PRODUCERS_STOP_S = 2.8
 CATCH_UP_POLL_S = 0.05
+GIVEN_UP_S = 1.0
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class Ending:
         left = await wait_worker(settings, self._left_s())
         if left:
             accounts.unfinished.append(f"the worker is {left} records behind")
-        ends = await asyncio.to_thread(end_offsets, settings, RAW)
+        ends = await in_thread(end_offsets, settings, RAW)
         accounts.published = Span(self.begins, ends).records
         await self.metrics.scrape_once()
         accounts.handled = self.metrics.handled()
@@ -84,7 +86,7 @@ class Ending:
 
     async def _catch_up(self, accounts: Accounts) -> None:
         """Until our own reader has seen every result."""
-        ends = await asyncio.to_thread(end_offsets, self.parts.settings, *RESULT_TOPICS)
+        ends = await in_thread(end_offsets, self.parts.settings, *RESULT_TOPICS)
         deadline = time.monotonic() + max(1.0, self._left_s())
         while not self.results.ledger.reached(ends):
             if time.monotonic() > deadline:
@@ -145,9 +147,9 @@ async def write_record(parts: DemoParts) -> int | None:
     if directory is None:
         return None
     given_up = False
-    writing = asyncio.ensure_future(asyncio.to_thread(write_recording, parts.settings, directory, lambda: given_up))
+    writing = asyncio.ensure_future(in_thread(write_recording, parts.settings, directory, lambda: given_up))
     try:
         return await asyncio.shield(writing)
     finally:
         given_up = True
-        await asyncio.wait({writing})
+        await asyncio.wait({writing}, timeout=GIVEN_UP_S)

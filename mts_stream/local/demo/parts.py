@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mts_stream.local.demo.children import Watched, commands, stop_all
 from mts_stream.local.demo.options import Addresses, DemoOptions, part_environment, ports_wanted, settings_of
+from mts_stream.local.demo.threads import in_thread
 from mts_stream.local.demo.timeline import Timeline
 from mts_stream.local.parts import LocalParts
 from mts_stream.local.ports import free_ports
@@ -52,7 +53,7 @@ class DemoParts:
         self._environment = part_environment(self.addresses, self.directory, os.environ)
         self.settings = settings_of(self._environment)
         self._timeline.mark("local_parts", "Kafka and ClickHouse answer")
-        self.is_new = RAW in await asyncio.to_thread(create_topics, self.settings)
+        self.is_new = RAW in await in_thread(create_topics, self.settings)
         self._timeline.mark("topics")
 
     async def start_children(self) -> None:

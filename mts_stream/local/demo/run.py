@@ -20,6 +20,7 @@ from mts_stream.local.demo.record import prepare_directory
 from mts_stream.local.demo.stop import InterruptedWork, StopRequest, first_of
 from mts_stream.local.demo.store import StoreQuery
 from mts_stream.local.demo.summary import Outcome, summary_lines
+from mts_stream.local.demo.threads import in_thread
 from mts_stream.local.demo.timeline import Timeline
 from mts_stream.local.demo.view import DemoView
 from mts_stream.local.demo.voice import FRAMES_PER_S, Voice
@@ -30,6 +31,7 @@ from mts_stream.wire.topics import RAW, WORKER_GROUP
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 STORED_POLL_S = 0.25
+WATCHERS_STOP_S = 1.0
 NEW_ROWS = "SELECT count() FROM spreads_1s WHERE stored_at >= fromUnixTimestamp64Milli({since:Int64})"
 
 T = TypeVar("T")
@@ -108,13 +110,13 @@ class Demo:
         if self.parts.is_new:
             return
         settings = self.parts.settings
-        ends = await asyncio.to_thread(end_offsets, settings, RAW)
+        ends = await in_thread(end_offsets, settings, RAW)
         if self.options.record is not None and any(ends.values()):
             raise UsageError(
                 f"--record needs a Kafka directory without records, and {self.parts.directory} holds "
                 f"{sum(ends.values())}; choose another --data"
             )
-        self._begins = await asyncio.to_thread(first_unhandled, settings, WORKER_GROUP, RAW)
+        self._begins = await in_thread(first_unhandled, settings, WORKER_GROUP, RAW)
 
     async def _until_results_flow(self) -> None:
         """Until this run's results are in ClickHouse and on the page."""
@@ -202,7 +204,8 @@ class Demo:
     async def _stop_watchers(self) -> None:
         for task in self._watchers:
             task.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
+        if self._watchers:
+            await asyncio.wait(self._watchers, timeout=WATCHERS_STOP_S)
 
     async def _stop_parts(self) -> None:
         """End all processes, in order while there is time, at once when somebody asks again."""

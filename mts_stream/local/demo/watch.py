@@ -13,6 +13,7 @@ from mts_stream.local.demo.ledger import ResultLedger
 from mts_stream.local.demo.live_state import LiveState
 from mts_stream.local.demo.options import Addresses
 from mts_stream.local.demo.rates import Rate, read_counters, total
+from mts_stream.local.demo.threads import in_thread
 from mts_stream.local.demo.view import Figures
 from mts_stream.settings import Settings
 from mts_stream.wire.kafka import Reader, Record
@@ -36,17 +37,17 @@ class ResultWatch:
 
     async def run(self) -> None:
         """Read until cancelled."""
-        reader = await asyncio.to_thread(Reader, self._settings, (*RESULT_TOPICS, DEAD_LETTERS))
+        reader = await in_thread(Reader, self._settings, (*RESULT_TOPICS, DEAD_LETTERS))
         poll: asyncio.Future[list[Record]] | None = None
         try:
             while True:
-                poll = asyncio.ensure_future(asyncio.to_thread(reader.poll, POLL_S))
+                poll = asyncio.ensure_future(in_thread(reader.poll, POLL_S))
                 self.on_records(await asyncio.shield(poll))
         finally:
             # The thread cannot be cancelled, and the reader must not be closed below it.
             if poll is not None:
                 await asyncio.wait({poll})
-            await asyncio.to_thread(reader.close)
+            await in_thread(reader.close)
 
     def on_records(self, records: list[Record]) -> None:
         """Count and show what was read."""
