@@ -8,6 +8,7 @@ MtsError
 ├── KafkaUnavailableError  no broker answers
 ├── DeliveryError          Kafka refused or lost a record
 ├── StoreError             ClickHouse refuses, or does not answer
+├── CaptureError           a capture cannot be written, or a third-party one not be read
 ├── VenueError             an exchange answers with an error, or not at all
 └── BadRecordError         a record that cannot be read: it becomes a dead letter
 """
@@ -51,6 +52,10 @@ class DeliveryError(MtsError):
 
 class StoreError(MtsError):
     """ClickHouse refused a statement or does not answer."""
+
+
+class CaptureError(MtsError):
+    """A capture could not be written, or what should become one could not be read."""
 
 
 class VenueError(MtsError):

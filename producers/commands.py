@@ -14,6 +14,7 @@ from mts_stream.errors import MtsError, SettingsError
 from mts_stream.logs import configure_logging
 from mts_stream.metrics import serve_metrics
 from mts_stream.settings import Settings, load_settings
+from producers.record_commands import import_command, record
 from producers.service import ProducerService
 from producers.simulator.commands import simulate
 from producers.simulator.settings import SimulatorSettings
@@ -108,4 +109,5 @@ def _print(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-main.add_command(simulate)
+for command in (record, import_command, simulate):
+    main.add_command(command)

@@ -1,5 +1,6 @@
 """What one connection writes to the raw log: envelopes with its name, generation and running number."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +16,34 @@ class Outlet(Protocol):
 
     def send(self, topic: str, key: bytes, value: bytes, kind: str, partition: int = -1, *, must: bool = False) -> bool:
         """Hand a record over; False where there is no room for it."""
+
+
+class RecordSink(Outlet, Protocol):
+    """What a producer process publishes into: Kafka, or files."""
+
+    confirmed: Counter[str]
+    lost: int
+
+    @property
+    def queued_records(self) -> int:
+        """Records taken and not confirmed yet."""
+
+    @property
+    def stalled_s(self) -> float:
+        """How long the queue has been full; 0 while it is not."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it is worth connecting."""
+
+    def count(self) -> None:
+        """Bring the metrics up to date."""
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+
+    async def flush(self, timeout_s: float) -> int:
+        """Wait until everything is confirmed; returns how many records are not."""
 
 
 class RecordWriter:

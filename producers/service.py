@@ -21,7 +21,7 @@ from producers.clock import SlewedClock
 from producers.connection import Connection
 from producers.feeds import Feed
 from producers.publisher import Publisher
-from producers.records import RecordWriter
+from producers.records import RecordSink, RecordWriter
 from producers.registry import Registry, symbols_of
 from producers.registry_reader import read_listings
 from producers.rest import RestClient
@@ -40,11 +40,15 @@ T = TypeVar("T")
 class ProducerService:
     """Runs until `stop` is set; `ready` is set when the connections are being kept."""
 
-    def __init__(self, settings: Settings, *, owns_registry: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, owns_registry: bool = True, publisher: RecordSink | None = None
+    ) -> None:  # fmt: skip
+        """`publisher` takes the records instead of Kafka, which is then not asked for anything."""
         self.settings, self.owns_registry = settings, owns_registry
         self.ready = asyncio.Event()
         self.clock = SlewedClock()
-        self.publisher = Publisher(settings, self._on_lost)
+        self._has_topics = publisher is None
+        self.publisher: RecordSink = publisher or Publisher(settings, self._on_lost)
         self.feeds: dict[str, Feed] = {}
         self.connections: dict[str, Connection] = {}
         self.listings: list[PairListing] = []
@@ -61,7 +65,8 @@ class ProducerService:
             await self._close(serving)
 
     async def _produce(self, session: aiohttp.ClientSession) -> None:
-        await self._ensure_topics()
+        if self._has_topics:
+            await self._ensure_topics()
         clients = self._clients(session)
         registry = Registry(list(clients.values()), self.publisher, self.clock)
         self.listings = await self._listings(registry)
