@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from mts_stream.settings import load_settings
+from mts_stream.wire.kafka import send_all
+from mts_stream.wire.topics import RAW, SIGNALS
 from tests.cli.running import run
 from tests.demo.demo_process import DemoProcess
 
@@ -16,17 +19,27 @@ pytestmark = pytest.mark.slow
 END_S_MAX = 10.0
 
 
+BROKEN_RECORDS = (b"no envelope", b"{}", b'{"v":2}')
+
+
 class Finished:
-    """One demo that ran to its end, and where it left its things."""
+    """One demo that met bad records and ran to its end, and where it left its things."""
 
     def __init__(self, folder: Path) -> None:
         self.data, self.recording = folder / "data", folder / "recording"
         self.process = DemoProcess(
             "--duration", 10, "--pairs", 3, "--seed", 5, "--data", self.data, "--record", self.recording
         )
+        self.process.wait_for('"ready"')
+        self._send_what_cannot_be_read()
         self.code, _ = self.process.end()
         assert self.code == 0, self.process.written
         self.ready, self.done = self.process.events
+
+    def _send_what_cannot_be_read(self) -> None:
+        settings = load_settings(kafka_bootstrap_servers=self.process.events[0]["kafka"])
+        records = [(RAW, b"BTC-USDT", value) for value in BROKEN_RECORDS]
+        send_all(settings, [*records, (SIGNALS, b"BTC-USDT", b"no signal")])
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +57,23 @@ def test_programs_get_two_lines(demo: Finished) -> None:
 
 
 def test_the_numbers_add_up(demo: Finished) -> None:
-    """Every record was handled once, every result is one row, and every opportunity was really there."""
+    """Every record was handled once, every result is one row or one refusal, and no opportunity was imagined."""
     done = demo.done
 
     assert done["published"] > 1000
     assert done["published"] == done["evaluated"] + done["not_evaluated"] + done["dead"]
-    assert done["results"] == done["stored"] > 100
-    assert [done[name] for name in ("dead", "refused", "lost", "doubled", "false_signals")] == [0] * 5
+    assert done["results"] == done["stored"] + done["refused"] > 100
+    assert (done["dead"], done["refused"]) == (len(BROKEN_RECORDS), 1)
+    assert [done[name] for name in ("lost", "doubled", "false_signals")] == [0] * 3
     assert done["episodes"]["expected"] >= 1
     assert done["episodes"]["found_without"] == 0
+
+
+def test_dead_letters_are_recorded(demo: Finished) -> None:
+    """Each with where it came from."""
+    letters = [json.loads(line) for line in (demo.recording / "dlq.jsonl").read_text().splitlines()]
+
+    assert sorted(letter["origin"] for letter in letters) == ["sink"] + ["worker"] * len(BROKEN_RECORDS)
 
 
 def test_nothing_is_left_running(demo: Finished) -> None:
@@ -67,6 +88,7 @@ def test_a_replay_of_the_recording_gives_the_same_results(demo: Finished, tmp_pa
     ended = run("replay", *captures, "--out", tmp_path, "--json", **settings)
 
     assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["dead"] == len(BROKEN_RECORDS)
     for name in ("signals.jsonl", "spreads.jsonl"):
         assert by_pair(demo.recording / name) == by_pair(tmp_path / name)
 
@@ -75,6 +97,8 @@ def by_pair(path: Path) -> dict[str, list[dict[str, Any]]]:
     """The messages of a file by pair, without the time of sending."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in path.read_text().splitlines():
+        if line == "no signal":
+            continue  # what was sent by hand is on the topic as well
         message = json.loads(line)
         message.pop("emitted_ns", None)
         found[message["pair"]].append(message)
@@ -100,7 +124,7 @@ def test_a_kept_directory_is_taken_up_again(demo: Finished) -> None:
 
     assert (code, done["problems"]) == (0, []), again.written
     assert done["published"] < demo.done["published"]
-    assert done["stored"] == done["results"] > demo.done["results"]
+    assert done["stored"] + done["refused"] == done["results"] > demo.done["results"]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mts_stream.local.demo.options import UNATTENDED_S, DemoOptions
+from mts_stream.local.extra import missing_extra
 
 PAIRS_MAX = 50
 
@@ -27,9 +28,12 @@ def demo(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Run the whole system on this machine: Kafka, ClickHouse, simulated exchanges, worker, sink and live page."""
-    from mts_stream.local.demo.children import PartEndedError
-    from mts_stream.local.demo.run import run_demo
-    from mts_stream.local.demo.voice import Voice
+    try:
+        from mts_stream.local.demo.children import PartEndedError
+        from mts_stream.local.demo.run import run_demo
+        from mts_stream.local.demo.voice import Voice
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or str(error)) from error
 
     if duration_s is None and not sys.stdout.isatty():
         duration_s = UNATTENDED_S
