@@ -17,9 +17,10 @@ from mts_stream.exchanges.registry import decode_listing, encode_listing
 from mts_stream.local.ports import free_ports
 from mts_stream.settings import load_settings
 from mts_stream.wire.envelope import encode_envelope
-from mts_stream.wire.kafka import Record, create_topics, send_all
+from mts_stream.wire.kafka import Record, send_all
 from mts_stream.wire.schema_export import generate
 from mts_stream.wire.topics import INSTRUMENTS, SIGNALS, TOPICS
+from tests.integration.worker_parts import clean
 
 LEG = {
     "venue": "bybit", "market": "perp", "symbol": "SHIB1000USDT", "multiplier": "1000", "tick_size": "0.000001",
@@ -40,9 +41,9 @@ def invoke(*arguments: object) -> Result:
 
 @pytest.fixture
 def cluster(kafka: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The environment names the real broker, and its topics stand."""
+    """The environment names the real broker, and its topics stand, empty, whoever used it before."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
-    create_topics(load_settings(), [topic for topic in TOPICS if topic.name in (INSTRUMENTS, SIGNALS)])
+    clean(load_settings())
     return kafka
 
 

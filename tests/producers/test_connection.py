@@ -118,11 +118,11 @@ async def test_messages_come_as_bytes_and_pings_are_answered(server: Server) -> 
 async def test_each_connection_has_a_higher_generation(server: Server) -> None:
     """The handler hears the end before the new beginning, with the server's reason."""
     async with Stand(server.url) as stand:
-        await until(lambda: server.clients)
+        await until(lambda: len(stand.handler.of("open")) == 1)
         await server.clients[0].close(1001, "bye")
-        await until(lambda: len(server.clients) == 2)
+        await until(lambda: len(stand.handler.of("open")) == 2)
         server.clients[1].transport.abort()
-        await until(lambda: len(server.clients) == 3)
+        await until(lambda: len(stand.handler.of("open")) == 3)
 
     kinds = [event[0] for event in stand.handler.events if event[0] in ("open", "close")]
     assert kinds == ["open", "close"] * 3
