@@ -25,7 +25,7 @@ demo: install ## The whole dataflow on this machine; Ctrl-C ends it (ARGS="--dur
 .PHONY: test
 test: install chromium ## Every test, on real Kafka, ClickHouse engine, sockets and browser; coverage floor 90 %
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --durations=10 $(ARGS)
 
 .PHONY: lint
 lint: install ## Style, types and layers

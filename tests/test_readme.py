@@ -13,6 +13,7 @@ from mts_stream.commands.root import COMMANDS
 from mts_stream.settings import Settings
 from mts_stream.wire.signals import parse_signal
 from mts_stream.wire.topics import DAY_MS, TOPICS, Topic
+from producers.commands import main as producers
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -85,6 +86,13 @@ def test_commands_named_exist() -> None:
     named = {name for row in table("Commands") for name in re.findall(r"mts-stream ([a-z-]+)", row[0])}
 
     assert named == set(COMMANDS)
+
+
+def test_producers_commands_named_exist() -> None:
+    """The same for `python -m producers`."""
+    named = {name for row in table("Commands") for name in re.findall(r"python -m producers ([a-z]+)", row[0])}
+
+    assert named == set(producers.commands)
 
 
 def test_make_targets_named_exist() -> None:
