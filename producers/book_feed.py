@@ -87,6 +87,11 @@ class BookFeed:
         except ValueError as error:
             self._resync("bad_levels", now_ns, str(error))
 
+    def refresh(self, now_ns: int) -> None:
+        """Write the whole book, due or not, if it stands; raises ValueError where its levels cannot be read."""
+        if self.book.is_synced:
+            self._keyframe(now_ns)
+
     def _look(self, now_ns: int) -> None:
         if not self.book.is_synced:
             if self._ask_due_ns is not None and now_ns >= self._ask_due_ns:

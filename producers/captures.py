@@ -4,6 +4,7 @@ Lines wait in memory until FRAME_BYTES have come or `flush` is called, then go t
 A write that fails is cut back to the last whole frame. A file is called `.part` until it is closed.
 """
 
+import errno
 import gzip
 import os
 import sys
@@ -40,6 +41,13 @@ def suffix_of(path: Path) -> str | None:
 def one_line(value: bytes) -> bytes:
     """A value as one line; JSON means the same with a space where a line broke."""
     return value.translate(LINE_BREAKS) + b"\n"
+
+
+def refusal(error: OSError, path: Path) -> str:
+    """What the disk refused and what to do, for a line of the user's."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the disk of {path}: free some room or choose another --out"
+    return f"cannot write to {path}: {error.strerror or error}; choose another --out"
 
 
 class CaptureFile:

@@ -1,7 +1,6 @@
 """The raw log into capture files: read back from Kafka, or straight from the venues' feeds."""
 
 import asyncio
-import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from mts_stream.errors import CaptureError, UsageError
 from mts_stream.settings import Settings
 from mts_stream.wire.kafka import LATEST, Reader, Record
 from mts_stream.wire.topics import RAW
-from producers.captures import SUFFIX, CaptureDirectory, Counts, Rotation
+from producers.captures import SUFFIX, CaptureDirectory, Counts, Rotation, refusal
 from producers.file_publisher import FilePublisher
 from producers.service import ProducerService
 
@@ -36,10 +35,7 @@ def prepare_directory(directory: Path) -> None:
 def disk_refused(error: OSError, directory: Path, counts: Counts) -> CaptureError:
     """One line about what the disk refused, what can be read all the same, and what to do."""
     readable = f"{counts.records} records in {counts.files} files of {directory} can be read"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f"the disk of {directory}"
-        return CaptureError(f"no space left on {where}: free some room or choose another --out; {readable}")
-    return CaptureError(f"cannot write to {directory}: {error.strerror or error}; choose another --out; {readable}")
+    return CaptureError(f"{refusal(error, directory)}; {readable}")
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from producers.importers.source import Contents, Dropped, RestBody, SourceLine, 
 from producers.records import RecordWriter
 
 REGISTRY_EVERY_NS = 60 * NS_PER_S
+RANGE_EDGE = 0.9
 
 Write = Callable[[bytes], None]
 
@@ -192,15 +193,17 @@ class Assembler:
             self._register(now_ns)
         self._book.on_second(now_ns)
         self.tally.resyncs = self._book.resyncs
-        self.tally.range_used_up_s += self._range_is_used_up()
-
-    def _range_is_used_up(self) -> bool:
-        if not self._book.is_synced:
-            return False
         try:
-            return self._book.book.health().range_used >= 1
-        except ValueError:  # levels that cannot be read: the book is out of step from now on, which is counted
-            return False
+            self._watch_range(now_ns)
+        except ValueError:
+            self.tally.resyncs += 1  # levels that cannot be read: the book has reset itself
+
+    def _watch_range(self, now_ns: int) -> None:
+        """No fresh snapshot will come: near its edge a keyframe a second ends a replay's `exhausted` on return."""
+        used = self._book.book.health().range_used if self._book.is_synced else 0.0
+        self.tally.range_used_up_s += used >= 1
+        if RANGE_EDGE <= used < 1:
+            self._book.refresh(now_ns)
 
     def _register(self, now_ns: int) -> None:
         self._registry_seq += 1

@@ -1,13 +1,15 @@
 """One third-party file into one capture of ours."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mts_stream.domain.instrument import PairListing
 from mts_stream.errors import CaptureError, UsageError
-from producers.captures import COMPRESS, CaptureFile, suffix_of
+from producers.captures import COMPRESS, CaptureFile, refusal, suffix_of
 from producers.importers.assembly import Assembler, Listed, listing_of
-from producers.importers.source import BrokenSourceError, Contents, OnBytes, SourceFormat
+from producers.importers.source import BrokenSourceError, Contents, OnBytes, SourceFormat, SourceLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +40,36 @@ def import_capture(
     breaks off gives what can be read of it, and `broken` says where.
     """
     contents = source.contents(path, options.market)
-    try:
-        return _import(source, path, out, contents, options, on_bytes)
-    except OSError as error:
-        raise CaptureError(f"cannot write {out}: {error.strerror or error}; choose another --out") from error
-
-
-def _import(
-    source: SourceFormat, path: Path, out: Path, contents: Contents, options: ImportOptions, on_bytes: OnBytes
-) -> dict[str, Any]:
     listing = listing_of(contents, options.listed)
-    broken: str | None = None
-    file = CaptureFile(out)
+    try:
+        file = CaptureFile(out)
+    except OSError as error:
+        raise CaptureError(refusal(error, out)) from error
     assembler = Assembler(contents, listing, source.name, options.keyframe_interval_s, file.add)
     try:
-        assembler.assemble(source.lines(path, contents, on_bytes))
+        broken = _assemble(assembler, file, source.lines(path, contents, on_bytes))
+    except OSError as error:
+        raise CaptureError(f"{refusal(error, out)}; {file.records} records in it can be read") from error
+    return _counts(source, contents, listing, assembler, file) | {"broken": broken}
+
+
+def _assemble(assembler: Assembler, file: CaptureFile, lines: Iterable[SourceLine]) -> str | None:
+    """Take every line and close the file; says where the source breaks off, if it does."""
+    try:
+        assembler.assemble(lines)
     except BrokenSourceError as error:
-        broken = str(error)
+        return str(error)
     finally:
         file.close()
+    return None
+
+
+def _counts(
+    source: SourceFormat, contents: Contents, listing: PairListing, assembler: Assembler, file: CaptureFile
+) -> dict[str, Any]:
     market, leg = contents.market, listing.legs[0]
     return {
         "format": source.name, "venue": market.venue, "market": market.market, "symbol": contents.symbol,
         "pair": listing.pair, "tick_size": f"{leg.tick_size:f}", "lot_size": f"{leg.lot_size:f}",
-        **assembler.tally.as_json(), "bytes": file.size_bytes, "broken": broken,
+        **assembler.tally.as_json(), "bytes": file.size_bytes,
     }  # fmt: skip

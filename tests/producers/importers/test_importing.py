@@ -208,14 +208,17 @@ def test_levels_that_cannot_be_end_the_book(tmp_path: Path) -> None:
 
 
 def test_a_market_that_leaves_the_known_range_is_told(tmp_path: Path) -> None:
-    """One snapshot knows a part of the book; how long the market stood outside is counted."""
+    """One snapshot knows a part of the book: how long the market stood outside is counted, and its return is seen."""
     away = diff(10, 11, asks=[["100", "0"], ["101", "0"], ["103", "1"]])
     lines = [at(0, diff(8, 9)), at(0.1, SNAPSHOT), at(0.5, away)]
-    lines += [at(1 + n, diff(12 + n, 12 + n)) for n in range(3)]
+    lines += [at(0.6 + n, diff(12 + n, 12 + n)) for n in range(3)]
+    lines += [at(4, diff(15, 15, asks=[["100.95", "1"]])), at(5.5, diff(16, 16))]
     capture = imported_lines(tmp_path, lines)
+    shown = [state["ABC-USDT/binance:spot"] for state in states(capture.events)]
 
-    assert capture.counts["range_used_up_s"] > 0 and capture.counts["resyncs"] == 0
-    assert set(states(capture.events)[-1].values()) == {"exhausted"}
+    assert capture.counts["range_used_up_s"] == 4 and capture.counts["resyncs"] == 0
+    assert "exhausted" in shown
+    assert shown[-1] == "valid"  # within a second of its return
 
 
 def test_the_registry_says_what_the_options_say(imported: dict[str, Imported], command: Run, tmp_path: Path) -> None:
@@ -344,6 +347,12 @@ def test_a_first_book_without_numbers_is_refused(tmp_path: Path) -> None:
     bad = {**SNAPSHOT, "bids": [["x", "1"]]}
     with pytest.raises(CaptureError, match="best bid 'x' is no number"):
         imported_lines(tmp_path, [at(0, diff(8, 9)), at(0.1, bad)])
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """With the option that helps."""
+    with pytest.raises(CaptureError, match=r"cannot write to .*: No such file or directory; choose another --out"):
+        import_capture(FORMATS["bybit-ob"], FILES["bybit"][1], tmp_path / "no" / "o.jsonl", ImportOptions())
 
 
 def test_audit_snapshots_are_kept(imported: dict[str, Imported]) -> None:
