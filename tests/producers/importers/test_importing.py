@@ -92,7 +92,7 @@ def test_frames_and_times_are_the_files_own(imported: dict[str, Imported], name:
     theirs = []
     for line in source_lines(name):
         time, _, body = line.partition(b" ")
-        if b'@depth@' in body[:60]:
+        if b"@depth@" in body[:60]:
             theirs.append((int(time), body[body.index(b'"data":') + 7 : -1]))
         elif b'"stream"' not in body[:20]:
             theirs.append((int(time), body))
