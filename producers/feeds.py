@@ -1,6 +1,7 @@
 """One connection's traffic: its symbols, what its messages mean, its status and its quality. No sockets here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import count
 from typing import Protocol
 
@@ -58,7 +59,8 @@ class Feed:
             symbol: TickerFeed(market, symbol, pair, writer, every_ns)
             for symbol, pair in (pairs.items() if "funding" in route.channels else ())
         }
-        self._topics = [topic for symbol in pairs for topic in market.topics(route, symbol)]
+        self._pairs = pairs
+        self._retired: frozenset[str] = frozenset()
         self._missing: set[str] = set()
         self._missing_due_ns = 0
         self._missing_wait_ns = FIRST_FRAME_NS
@@ -76,13 +78,14 @@ class Feed:
         self.writer.open(gen)
         self.writer.status("up", "", now_ns)
         self._reset()
-        self._missing = set(self._topics)
+        names = self._topics_for(self._pairs.keys() - self._retired)
+        self._missing = set(names)
         self._missing_wait_ns = FIRST_FRAME_NS
         self._missing_due_ns = now_ns + FIRST_FRAME_NS
         heartbeat_s = self.market.socket_limits.heartbeat_s
         self._heartbeat_due_ns = now_ns + int(heartbeat_s * NS_PER_S) if heartbeat_s else 0
         CONNECTIONS_UP.labels(self.writer.conn).set(1)
-        self._subscribe(self._topics, self.market.socket_limits.topics_per_request)
+        self._subscribe(names, self.market.socket_limits.topics_per_request)
 
     def on_close(self, reason: str, now_ns: int) -> None:
         """The connection is lost: say `down` at once; all its books are void."""
@@ -92,6 +95,21 @@ class Feed:
         self.quality.reconnects += 1
         CONNECTIONS_UP.labels(self.writer.conn).set(0)
         RECONNECTS.labels(self.writer.conn, reason.partition(":")[0]).inc()
+
+    def follow(self, traded: AbstractSet[str]) -> None:
+        """Only these symbols are traded: leave the others, whose streams say nothing more, and take up what is back."""
+        retired = frozenset(self._pairs.keys() - traded)
+        gone, back = retired - self._retired, self._retired - retired
+        self._retired = retired
+        for symbol in gone & self.books.keys():
+            self.books[symbol].reset()
+        if gone or back:
+            log.info("symbols followed", conn=self.writer.conn, gone=sorted(gone), back=sorted(back))
+        if self._link is not None:
+            per_request = self.market.socket_limits.topics_per_request
+            self._missing = (self._missing - set(self._topics_for(gone))) | set(self._topics_for(back))
+            self._request(self.market.unsubscribe, self._topics_for(gone), per_request)
+            self._subscribe(self._topics_for(back), per_request)
 
     def on_heard(self, now_ns: int) -> None:
         """A pong came."""
@@ -106,6 +124,9 @@ class Feed:
             return
         is_depth = isinstance(incoming, DepthFrame)
         self.quality.on_frame("depth" if is_depth else "funding", len(message), received_ns, incoming.exchange_ms)
+        if incoming.symbol in self._retired:
+            IGNORED_FRAMES.labels(self.market.venue, "retired_symbol").inc()
+            return
         if isinstance(incoming, DepthFrame):
             book = self.books.get(incoming.symbol)
             if book is not None:
@@ -195,10 +216,16 @@ class Feed:
         self._send(self.market.unsubscribe(names, next(self._request_ids)))
         self._send(self.market.subscribe(names, next(self._request_ids)))
 
-    def _subscribe(self, names: Iterable[str], per_request: int) -> None:
-        names = list(names)
+    def _topics_for(self, symbols: AbstractSet[str]) -> list[str]:
+        """The topics of these symbols, in the order of the pairs."""
+        return [topic for name in self._pairs if name in symbols for topic in self.market.topics(self.route, name)]
+
+    def _subscribe(self, names: Sequence[str], per_request: int) -> None:
+        self._request(self.market.subscribe, names, per_request)
+
+    def _request(self, build: Callable[[Sequence[str], int], bytes], names: Sequence[str], per_request: int) -> None:
         for start in range(0, len(names), per_request):
-            self._send(self.market.subscribe(names[start : start + per_request], next(self._request_ids)))
+            self._send(build(names[start : start + per_request], next(self._request_ids)))
 
     def _send(self, message: bytes) -> None:
         if self._link is not None:

@@ -1,7 +1,7 @@
 """The instrument registry: reads both venues' lists, keeps the last good ones, and says what every pair is."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mts_stream.domain.instrument import PairListing
 from mts_stream.errors import VenueError
@@ -18,6 +18,7 @@ from producers.rest import RestClient
 
 CONN = "registry"
 PAGES_MAX = 50
+ENDED_STATUSES = frozenset({"settling", "delisted"})
 
 log = get_logger(__name__)
 
@@ -102,12 +103,13 @@ class Registry:
             self._outlet.send(RAW, key, value, "registry", must=True)
             self._outlet.send(INSTRUMENTS, key, value, "instruments", must=True)
 
-    async def run(self, interval_s: float) -> None:
-        """Read and publish for ever."""
+    async def run(self, interval_s: float, on_listings: Callable[[list[PairListing]], None]) -> None:
+        """Read and publish for ever; `on_listings` is told what was published."""
         while True:
             await asyncio.sleep(interval_s)
             await self.refresh()
             self.publish()
+            on_listings(self.listings)
 
     def _record(self, listing: PairListing) -> bytes:
         self._seq += 1
@@ -125,4 +127,14 @@ def symbols_of(listings: Iterable[PairListing], venue: str, market: str) -> dict
         for listing in listings
         for leg in listing.legs
         if (leg.venue, leg.market) == (venue, market)
+    }
+
+
+def traded_symbols(listings: Iterable[PairListing], venue: str, market: str) -> set[str]:
+    """The symbols of one market whose trading has not come to its end; a halted one may be traded again."""
+    return {
+        leg.symbol
+        for listing in listings
+        for leg in listing.legs
+        if (leg.venue, leg.market) == (venue, market) and leg.status not in ENDED_STATUSES
     }

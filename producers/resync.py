@@ -15,12 +15,16 @@ log = get_logger(__name__)
 
 
 class SnapshotScheduler:
-    """Fetches one snapshot per book at a time, within the client's budget; a failed one is tried again."""
+    """Fetches one snapshot per book at a time, within the client's budget.
+
+    A book whose fetch failed waits, ever longer, by itself, and its worker as long as a venue fails everybody.
+    """
 
     def __init__(self, rest: RestClient, ranks: Mapping[str, int], now_ns: Callable[[], int]) -> None:
         self._rest, self._ranks, self._now_ns = rest, ranks, now_ns
         self._queue: asyncio.PriorityQueue[tuple[int, str]] = asyncio.PriorityQueue()
         self._wanted: dict[str, BookFeed] = {}
+        self._backoffs: dict[str, Backoff] = {}
 
     @property
     def waiting(self) -> int:
@@ -47,10 +51,15 @@ class SnapshotScheduler:
             try:
                 await self._fetch(symbol)
                 backoff = Backoff()
+                self._backoffs.pop(symbol, None)
             except VenueError as error:
                 log.warning("no snapshot", symbol=symbol, error=str(error))
-                self._queue.put_nowait((rank, symbol))
+                self._retry_later(rank, symbol)
                 await asyncio.sleep(backoff.next_s())
+
+    def _retry_later(self, rank: int, symbol: str) -> None:
+        wait_s = self._backoffs.setdefault(symbol, Backoff()).next_s()
+        asyncio.get_running_loop().call_later(wait_s, self._queue.put_nowait, (rank, symbol))
 
     async def _fetch(self, symbol: str) -> None:
         market = self._rest.market

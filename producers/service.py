@@ -22,7 +22,7 @@ from producers.connection import Connection
 from producers.feeds import Feed
 from producers.publisher import Publisher
 from producers.records import RecordSink, RecordWriter
-from producers.registry import Registry, symbols_of
+from producers.registry import Registry, symbols_of, traded_symbols
 from producers.registry_reader import read_listings
 from producers.rest import RestClient
 from producers.resync import SnapshotScheduler
@@ -74,7 +74,7 @@ class ProducerService:
         work = [scheduler.run() for scheduler in self._schedulers]
         work += [connection.run() for connection in self.connections.values()]
         if self.owns_registry:
-            work.append(registry.run(self.settings.registry_interval_s))
+            work.append(registry.run(self.settings.registry_interval_s, self._on_listings))
         self.ready.set()
         async with asyncio.TaskGroup() as group:
             for job in work:
@@ -143,6 +143,10 @@ class ProducerService:
         per_s = market.socket_limits.messages_per_s
         self.feeds[conn] = feed
         self.connections[conn] = Connection(conn, url, feed, self.clock, per_s, lambda: self.publisher.has_room)
+
+    def _on_listings(self, listings: list[PairListing]) -> None:
+        for feed in self.feeds.values():
+            feed.follow(traded_symbols(listings, feed.market.venue, feed.market.market))
 
     def _on_lost(self, value: bytes) -> None:
         """A record did not reach Kafka: nothing of its connection's generation may follow it."""

@@ -260,6 +260,38 @@ def test_streams_that_stay_silent_are_asked_for_again() -> None:
     assert len([m for m in stand.link.messages if m["op"] == "subscribe"]) == 3
 
 
+def test_a_symbol_that_is_not_traded_any_more_is_left_alone() -> None:
+    """Unsubscribed, its book void, not asked for again, not even on a new connection; until it is back."""
+    stand = Stand(BYBIT, pairs=BTC | {"ETHUSDT": "ETH-USDT"}).open()
+    stand.tell(bybit_frame("snapshot", 5, [["1", "1"]], [["2", "1"]]))
+    stand.link.messages.clear()
+    stand.feed.follow({"ETHUSDT"})
+    stand.feed.follow({"ETHUSDT"})
+    assert [(m["op"], m["args"]) for m in stand.link.messages] == [
+        ("unsubscribe", ["orderbook.50.BTCUSDT", "tickers.BTCUSDT"])
+    ]
+    written = len(stand.kinds())
+    stand.tell(bybit_frame("delta", 6, [["1", "2"]], []))
+    stand.seconds(6)
+    assert not stand.feed.books["BTCUSDT"].is_synced and len(stand.kinds()) == written
+    assert not [m for m in stand.link.messages if m["op"] == "subscribe" and "BTCUSDT" in str(m["args"])]
+
+    stand.feed.on_close("lost", stand.now_ns)
+    stand.link.messages.clear()
+    stand.open(gen=2)
+    assert [m["args"] for m in stand.link.messages] == [["orderbook.50.ETHUSDT", "tickers.ETHUSDT"]]
+    stand.feed.follow({"BTCUSDT", "ETHUSDT"})
+    assert stand.link.messages[-1]["args"] == ["orderbook.50.BTCUSDT", "tickers.BTCUSDT"]
+
+
+def test_a_symbol_that_ends_while_nothing_is_connected_is_not_subscribed_to() -> None:
+    """The next connection leaves it out."""
+    stand = Stand(SPOT, pairs=BTC | {"ETHUSDT": "ETH-USDT"})
+    stand.feed.follow({"ETHUSDT"})
+    stand.open()
+    assert [m["params"] for m in stand.link.messages] == [["ethusdt@depth@100ms"]]
+
+
 def test_bybit_is_pinged_in_its_own_way() -> None:
     """op ping every 20 s."""
     stand, _ = bybit_stand()

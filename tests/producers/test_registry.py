@@ -1,6 +1,7 @@
 """The registry against the simulator's lists: pairs, quarantine, what is kept when a list cannot be read."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from mts_stream.domain.market_data import RegistryUpdate
 from mts_stream.errors import SettingsError
 from mts_stream.wire.codec import decode_record
 from producers.clock import SlewedClock
-from producers.registry import Registry, symbols_of
+from producers.registry import Registry, symbols_of, traded_symbols
 from producers.rest import RestClient
 from tests.producers.fakes import FakeOutlet
 
@@ -91,15 +92,29 @@ async def test_an_unknown_pair_ends_the_start(clients: list[RestClient]) -> None
 
 
 async def test_it_reads_and_publishes_again(clients: list[RestClient]) -> None:
-    """Every interval."""
+    """Every interval, and says each time what is listed now."""
     stand = Stand(clients)
     await stand.registry.start("BTC-USDT", 1)
-    running = asyncio.create_task(stand.registry.run(0.02))
+    told: list[str] = []
+    running = asyncio.create_task(
+        stand.registry.run(0.02, lambda listings: told.extend(listing.pair for listing in listings))
+    )
     async with asyncio.timeout(10):
         while len(stand.outlet.sent) < 4:
             await asyncio.sleep(0.01)
     running.cancel()
     assert len(stand.said("mts.raw")) >= 2
+    assert set(told) == {"BTC-USDT"}
+
+
+async def test_symbols_at_their_end_are_traded_no_more(clients: list[RestClient]) -> None:
+    """A halted one may come back and stays; one that settles or is delisted does not."""
+    stand = Stand(clients)
+    await stand.registry.start("BTC-USDT", 1)
+    (listing,) = stand.registry.listings
+    for status, traded in (("trading", True), ("halted", True), ("settling", False), ("delisted", False)):
+        legs = tuple(replace(leg, status=status) for leg in listing.legs)
+        assert bool(traded_symbols([replace(listing, legs=legs)], "bybit", "perp")) is traded
 
 
 async def test_a_leg_that_is_not_listed_any_more_is_left_out(clients: list[RestClient]) -> None:

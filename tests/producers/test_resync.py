@@ -61,3 +61,34 @@ async def test_a_failed_request_is_tried_again(clients: list[RestClient]) -> Non
     clients[1].base_url = good
     await until(lambda: book.got)
     running.cancel()
+
+
+async def test_a_book_that_fails_waits_ever_longer_and_holds_no_other_back(
+    clients: list[RestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown symbol is asked for a few times, not as fast as it is refused; its neighbour has its book at once."""
+    asked = count_requests(clients[1], monkeypatch)
+    scheduler = SnapshotScheduler(clients[1], {}, lambda: 5)
+    wrong: Any = Book("NOPEUSDT", [])
+    right: Any = Book("BTCUSDT", [])
+    scheduler.request(wrong)
+    scheduler.request(right)
+    running = asyncio.create_task(scheduler.run())
+    await until(lambda: right.got)
+    await until(lambda: asked.count("NOPEUSDT") >= 3)
+    await asyncio.sleep(1.0)
+    running.cancel()
+    assert asked.count("NOPEUSDT") <= 12 and scheduler.waiting == 1
+
+
+def count_requests(client: RestClient, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The symbols that are asked for from now on; the requests go out as ever."""
+    asked: list[str] = []
+    get_with_body = client.get_with_body
+
+    async def counted(request: Any, parse: Any) -> Any:
+        asked.append(dict(request.params)["symbol"])
+        return await get_with_body(request, parse)
+
+    monkeypatch.setattr(client, "get_with_body", counted)
+    return asked
