@@ -23,9 +23,15 @@ class Told(Protocol):
     def true_books(self, venue: str, market: str, symbol: str, sequence: int) -> list[TrueBook]:
         """The books at a sequence."""
 
+    def multiplier(self, venue: str, market: str, symbol: str) -> int:
+        """How many units of the asset one of the symbol's holds."""
+
 
 def control_routes(told: Told) -> Callable[[web.Application], None]:
-    """`/truth` (episodes), `/faults`, `/book?venue=&market=&symbol=&sequence=` (of each epoch that holds it)."""
+    """`/truth` (episodes), `/faults`, `/book?venue=&market=&symbol=&sequence=` (of each epoch that holds it).
+
+    Prices are the venue's own, of `multiplier` units.
+    """
 
     async def truth(request: web.Request) -> web.Response:
         return _json({"episodes": told.truth})
@@ -38,9 +44,11 @@ def control_routes(told: Told) -> Callable[[web.Application], None]:
         try:
             venue, market, symbol = (query[name] for name in ("venue", "market", "symbol"))
             books = told.true_books(venue, market, symbol, int(query["sequence"]))
+            multiplier = told.multiplier(venue, market, symbol)
         except (LookupError, ValueError):
             raise web.HTTPNotFound(text="no such book") from None
-        return _json({"books": [{"bids": book.bids, "asks": book.asks} for book in books]})
+        sides = [{"bids": book.bids, "asks": book.asks} for book in books]
+        return _json({"books": sides, "multiplier": multiplier})
 
     def add(app: web.Application) -> None:
         for path, handler in (("/truth", truth), ("/faults", faults), ("/book", book)):

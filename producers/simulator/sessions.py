@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import NamedTuple
 
 from aiohttp import ClientConnectionResetError, WSCloseCode, WSMsgType, web
@@ -83,7 +84,8 @@ class Session:
         self.last_heard_s = self.last_pong_s = asyncio.get_running_loop().time()
         helpers = [asyncio.create_task(self._write()), asyncio.create_task(keepalive(self))]
         try:
-            await self._read(on_text)
+            with suppress(ClientConnectionResetError):  # it was cut while our answer was on its way
+                await self._read(on_text)
         finally:
             if self._is_closing:
                 await asyncio.wait(helpers[:1], timeout=2 * CLOSE_TIMEOUT_S)

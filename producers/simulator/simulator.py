@@ -117,6 +117,10 @@ class Simulator:
         epochs = self._world.histories[key].epochs_of(sequence)
         return [self._world.true_book(key, sequence, epoch) for epoch in epochs]
 
+    def multiplier(self, venue: str, market: str, symbol: str) -> int:
+        """How many units of the asset one of the symbol's holds; LookupError if it is not listed."""
+        return self._world.market.legs[venue, market, symbol].listing.multiplier
+
     def epoch(self, venue: str, market: str, symbol: str) -> int:
         """How often the book's sequence has begun anew."""
         return self._world.histories[venue, market, symbol].epoch

@@ -28,7 +28,9 @@ def test_books_that_add_up_have_no_problems() -> None:
         ({"published": 99}, "records: 99 published"),
         ({"missing": 2}, "1 lost"),
         ({"surplus": 1}, "1 doubled"),
-        ({"false_signals": 2}, "2 opened where no episode was"),
+        ({"without_episode": 2}, "2 opened where no episode was"),
+        ({"untrue": 3, "verified": 1}, "3 from books that were not the true ones"),
+        ({"unverified": 4}, "none of 4 could be held"),
         ({"confirmed": 101}, "101 records confirmed"),
         ({"unfinished": ["the sink is 3 results behind"]}, "not finished: the sink"),
     ],
@@ -39,6 +41,12 @@ def test_whatever_does_not_add_up_is_said(changes: dict[str, Any], word: str) ->
 
     assert len(problems) == 1
     assert word in problems[0]
+
+
+def test_a_signal_is_false_by_its_books_or_by_the_episodes() -> None:
+    """What the simulator has forgotten is counted apart."""
+    assert accounts(untrue=1, without_episode=2, verified=9, unverified=3).false_signals == 3
+    assert accounts(verified=9, unverified=3).problems() == []
 
 
 def test_somebody_else_may_have_published_too() -> None:

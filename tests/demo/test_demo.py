@@ -69,6 +69,27 @@ def test_the_numbers_add_up(demo: Finished) -> None:
     assert done["episodes"]["found_without"] == 0
 
 
+def test_every_signal_s_books_were_the_true_ones(demo: Finished) -> None:
+    """By the simulator's own truth, asked while the demo ran."""
+    signals = demo.done["signals"]
+
+    assert signals["verified"] > 0
+    assert (signals["untrue"], signals["untrue_ids"]) == (0, [])
+
+
+def test_faults_make_no_false_signal(tmp_path: Path) -> None:
+    """The exchanges break in a seeded order; what is counted adds up all the same."""
+    broken = DemoProcess("--duration", 20, "--pairs", 4, "--faults", "--data", tmp_path)
+    code, _ = broken.end()
+
+    assert code == 0, broken.written
+    done = broken.events[-1]
+    assert [done[name] for name in ("lost", "doubled", "false_signals")] == [0] * 3
+    assert len(done["faults"]) >= 5 and all(done["faults"].values())
+    assert "faults played" in broken.written
+    assert broken.left() == []
+
+
 def test_dead_letters_are_recorded(demo: Finished) -> None:
     """Each with where it came from."""
     letters = [json.loads(line) for line in (demo.recording / "dlq.jsonl").read_text().splitlines()]

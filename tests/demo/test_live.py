@@ -1,10 +1,12 @@
 """What the live view knows and draws."""
 
 from io import StringIO
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from mts_stream.local.demo.faults import FaultRow
 from mts_stream.local.demo.ledger import ResultLedger
 from mts_stream.local.demo.live_state import LiveState
 from mts_stream.local.demo.rates import Rate, read_counters, total
@@ -74,11 +76,23 @@ def test_the_view_fits_its_terminal(width: int, direction: str) -> None:
     assert len(heights) == 1
 
 
-def draw(state: LiveState, width: int) -> list[str]:
+def test_faults_in_force_have_one_line_however_many_there_are() -> None:
+    """The newest first, cut at the terminal's edge; the pairs give way."""
+    rows = [FaultRow(f"late_frames_{n}", "bybit spot BTCUSDT", True, 1) for n in range(30)]
+    state = told(window_record(0))
+    calm, broken = draw(state, 80, with_faults=True), draw(state, 80, with_faults=True, faults=rows)
+
+    assert "  faults none at the moment" in [line.rstrip() for line in calm]
+    (line,) = [line for line in broken if "late_frames" in line]
+    assert line.startswith("  faults late_frames_29 bybit spot BTCUSDT, ") and len(line) <= 80
+    assert len(calm) == len(broken) == len(draw(state, 80)) + 1
+
+
+def draw(state: LiveState, width: int, **more: Any) -> list[str]:
     """The view as lines of text."""
     console = Console(file=StringIO(), width=width, height=24)
     figures = Figures(800, 700, 30, 1500, 0.4)
-    view = DemoView("http://page", "kafka:1", "http://store:2", "mts", 60, state, figures)
+    view = DemoView("http://page", "kafka:1", "http://store:2", "mts", 60, state, figures, **more)
     with console.capture() as capture:
         console.print(view)
     return capture.get().splitlines()

@@ -14,6 +14,7 @@ from mts_stream.local.demo.options import (
     ports_wanted,
     settings_of,
 )
+from mts_stream.local.demo.truth import TruthFiles
 
 ADDRESSES = Addresses("127.0.0.1:1", "http://127.0.0.1:2", dict(zip(PORTS, (11, 12, 13, 14), strict=True)))
 
@@ -34,6 +35,16 @@ def test_the_environment_wins_over_a_choice(name: str, monkeypatch: pytest.Monke
 
     assert "MAX_FEED_LAG_MS" not in environment
     assert settings_of(environment).max_feed_lag_ms == 777
+
+
+def test_faults_read_the_venues_lists_more_often() -> None:
+    """A delisting must be seen within a short run; the environment wins here too."""
+    assert "REGISTRY_INTERVAL_S" not in part_environment(ADDRESSES, Path("/data"), {})
+    faulty = part_environment(ADDRESSES, Path("/data"), {}, faults=True)
+    assert settings_of(faulty).registry_interval_s == 10
+    assert "REGISTRY_INTERVAL_S" not in part_environment(
+        ADDRESSES, Path("/data"), {"REGISTRY_INTERVAL_S": "30"}, faults=True
+    )
 
 
 def test_the_addresses_are_always_the_demos_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,10 +73,13 @@ def test_a_wrong_setting_is_met_before_anything_starts(monkeypatch: pytest.Monke
 
 def test_the_children_get_their_ports_and_the_market(tmp_path: Path) -> None:
     """As a user would type it."""
-    found = commands(DemoOptions(pairs=3, seed=9), ADDRESSES.ports, tmp_path / "truth.jsonl")
+    found = commands(DemoOptions(pairs=3, seed=9), ADDRESSES.ports, TruthFiles.within(tmp_path))
 
     assert list(found) == ["producers", "worker", "sink", "web"]
     assert "--sim-pairs 3 --seed 9" in " ".join(found["producers"])
+    assert "--faults" not in found["producers"]
+    faulty = commands(DemoOptions(faults=True), ADDRESSES.ports, TruthFiles.within(tmp_path))
+    assert f"--faults --fault-truth {tmp_path}" in " ".join(faulty["producers"])
     assert found["worker"][-2:] == ["--web-port", "11"]
     assert ADDRESSES.web == "http://127.0.0.1:14"
     assert ADDRESSES.metrics["producers"] == "http://127.0.0.1:13/metrics"

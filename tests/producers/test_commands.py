@@ -65,12 +65,15 @@ def wait_for(process: subprocess.Popen[str], text: str, count: int = 1) -> str:
 def test_a_simulated_run_publishes_and_ends_cleanly(
     own_broker: OwnBroker, number: signal.Signals, tmp_path: Path
 ) -> None:
-    """Ready line, metrics, truth file; `down`, flush, exit 0 and a last line with counts."""
-    truth = tmp_path / "truth.jsonl"
+    """Ready line, metrics, truth and control files; `down`, flush, exit 0 and a last line with counts."""
+    truth, faults, control = (tmp_path / name for name in ("truth.jsonl", "faults.jsonl", "control.txt"))
     arguments = ["run", "--simulate", "--sim-pairs", "2", "--seed", "4", "--truth", str(truth), "--json"]
+    arguments += ["--control-file", str(control), "--fault", "doubled_frames", "--fault-truth", str(faults)]
     environment = {"KAFKA_BOOTSTRAP_SERVERS": own_broker.address, "PARTITIONS": str(PARTITIONS)}
     with producers(*arguments, "--metrics-port", "0", **environment) as process:
         ready = line(process)
+        assert ready["simulator_control"] == control.read_text().strip()
+        assert json.loads(urlopen(f"{ready['simulator_control']}/faults", timeout=5).read())["faults"] == []
         assert ready["event"] == "ready" and ready["pairs"] == ["BTC-USDT", "ETH-USDT"]
         deadline = time.monotonic() + 20
         metrics = ""
@@ -85,7 +88,24 @@ def test_a_simulated_run_publishes_and_ends_cleanly(
     assert done["event"] == "done" and done["pairs"] == 2
     assert done["published"] > done["by_kind"]["frame"] > 0
     assert done["lost"] == done["unconfirmed"] == 0
-    assert truth.exists()
+    assert truth.exists() and faults.exists()
+
+
+def test_live_venues_break_by_themselves() -> None:
+    """Faults without a simulator are wrong usage: exit 2."""
+    with producers("run", "--live", "--faults") as process:
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "need --simulate" in err
+
+
+def test_a_control_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Exit 2, and the simulator is ended."""
+    path = tmp_path / "none" / "control.txt"
+    with producers("run", "--simulate", "--metrics-port", "0", "--control-file", str(path)) as process:
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert f"--control-file {path}" in err and "Traceback" not in err
 
 
 def test_without_a_network_each_venue_has_one_line(own_broker: OwnBroker) -> None:

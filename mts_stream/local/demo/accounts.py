@@ -1,5 +1,6 @@
 """The books of one demo: every record and every result is counted once, and the counts must add up."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,10 @@ class Accounts:
 
     `published` counts the records of the raw topic that were this run's to handle, `results` the distinct messages
     on the result topics, `stored` the rows in ClickHouse's primary tables, `missing` the results without a row,
-    `surplus` the rows beyond their results, `refused` the results that the sink sent to the dead letters.
+    `surplus` the rows beyond their results, `refused` the results that the sink sent to the dead letters;
+    `without_episode` the opportunities that no labelled episode explains, `untrue` the signals whose books were not
+    the true ones, `verified` those whose books were, `unverified` those whose books the simulator has forgotten;
+    `faults` how often each class of fault began, `faults_unmet` the classes that met nobody.
     """
 
     published: int = 0
@@ -36,7 +40,12 @@ class Accounts:
     missing: int = 0
     surplus: int = 0
     refused: int = 0
-    false_signals: int = 0
+    without_episode: int = 0
+    untrue: int = 0
+    verified: int = 0
+    unverified: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    faults_unmet: list[str] = field(default_factory=list)
     confirmed: int | None = None
     resumed: bool = False
     unfinished: list[str] = field(default_factory=list)
@@ -50,6 +59,11 @@ class Accounts:
     def doubled(self) -> int:
         """Rows that no result, or an already stored one, explains."""
         return self.surplus
+
+    @property
+    def false_signals(self) -> int:
+        """Signals that should not be, by the books' truth or by the episodes; one that is both counts twice."""
+        return self.untrue + self.without_episode
 
     def problems(self) -> list[str]:
         """Every line that does not add up, in words; empty when all do."""
@@ -68,9 +82,15 @@ class Accounts:
                 f"results: {self.results} on the topics, {self.stored} rows stored: {self.lost} lost, "
                 f"{self.doubled} doubled"
             )
-        if self.false_signals:
-            found.append(f"signals: {self.false_signals} opened where no episode was")
-        return found
+        return [*found, *self._false()]
+
+    def _false(self) -> Iterator[str]:
+        if self.without_episode:
+            yield f"signals: {self.without_episode} opened where no episode was"
+        if self.untrue:
+            yield f"signals: {self.untrue} from books that were not the true ones"
+        if self.unverified and not self.verified:
+            yield f"signals: none of {self.unverified} could be held against the true books"
 
     def _records_add_up(self) -> bool:
         # After an unclean end of an earlier run its checkpoints hold records that count as skipped now.
@@ -91,5 +111,5 @@ class Accounts:
             "lost": self.lost,
             "doubled": self.doubled,
             "false_signals": self.false_signals,
-            "faults": {},
+            "faults": self.faults,
         }

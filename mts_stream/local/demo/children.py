@@ -3,10 +3,10 @@
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from mts_stream.errors import LocalPartError
 from mts_stream.local.demo.options import DemoOptions
+from mts_stream.local.demo.truth import TruthFiles
 from mts_stream.local.parts import LocalParts
 from mts_stream.local.process import ChildProcess
 
@@ -14,9 +14,12 @@ LOG_LINES_SHOWN = 5
 PYTHON = (sys.executable, "-P", "-m")
 
 
-def commands(options: DemoOptions, ports: Mapping[str, int], truth: Path) -> dict[str, list[str]]:
+def commands(options: DemoOptions, ports: Mapping[str, int], truth: TruthFiles) -> dict[str, list[str]]:
     """The command of each child, as a user would type it."""
-    simulate = ["--simulate", "--sim-pairs", str(options.pairs), "--seed", str(options.seed), "--truth", str(truth)]
+    simulate = ["--simulate", "--sim-pairs", str(options.pairs), "--seed", str(options.seed)]
+    simulate += ["--truth", str(truth.episodes), "--control-file", str(truth.control)]
+    if options.faults:
+        simulate += ["--faults", "--fault-truth", str(truth.faults)]
     worker = ["worker", "-l", "info", "--web-port"]
     return {
         "producers": [*PYTHON, "producers", "run", *simulate, "--metrics-port", str(ports["PRODUCER_METRICS_PORT"])],

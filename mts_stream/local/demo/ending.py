@@ -9,6 +9,7 @@ from mts_stream.errors import StoreError
 from mts_stream.local.demo.accounts import Accounts
 from mts_stream.local.demo.drain import Span, end_offsets, wait_sink, wait_worker
 from mts_stream.local.demo.episodes import Comparison, Episode, compare, read_episodes
+from mts_stream.local.demo.faults import counts_of, read_faults, unmet
 from mts_stream.local.demo.parts import DemoParts
 from mts_stream.local.demo.record import write_recording
 from mts_stream.local.demo.store import StoreQuery
@@ -26,6 +27,7 @@ PRODUCERS_STOP_S = 6.0
 HURRIED_PRODUCERS_STOP_S = 2.8
 CATCH_UP_POLL_S = 0.05
 GIVEN_UP_S = 1.0
+SETTLE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class Ending:
 
     async def _end_producers(self, accounts: Accounts) -> None:
         timeout_s = HURRIED_PRODUCERS_STOP_S if self.hurried else PRODUCERS_STOP_S
+        await self.results.truth.settle(SETTLE_S)  # the simulator, which knows what was true, ends with them
         code = await self.parts.stop_producers(timeout_s)
         if code != 0:
             accounts.unfinished.append(
@@ -97,8 +100,8 @@ class Ending:
     async def _count(self, accounts: Accounts) -> Outcome:
         ledger = self.results.ledger
         accounts.results, accounts.repeats, accounts.refused = ledger.results, ledger.repeats, len(ledger.refused)
-        comparison = compare(read_episodes(self.parts.truth), ledger.opened, self.started_ns)
-        accounts.false_signals = len(comparison.found_without)
+        comparison = compare(read_episodes(self.parts.truth.episodes), ledger.opened, self.started_ns)
+        await self._judge(accounts, comparison)
         store = StoreQuery(self.parts.settings)
         try:
             stored = await compare_stored(store, ledger, self.started_ns // 1_000_000)
@@ -108,10 +111,23 @@ class Ending:
         accounts.stored, accounts.missing, accounts.surplus = stored.rows, stored.missing, stored.surplus
         return self._outcome(accounts, comparison, reasons)
 
+    async def _judge(self, accounts: Accounts, comparison: Comparison) -> None:
+        """Under faults the books' truth alone decides: a venue that breaks has edges that no episode made."""
+        truth = self.results.truth
+        await truth.settle(SETTLE_S)
+        counts = truth.verdicts.counts
+        accounts.verified, accounts.untrue = counts["verified"], counts["untrue"]
+        accounts.unverified = counts["unverified"] + truth.unjudged
+        if self.parts.options.faults:
+            played = read_faults(self.parts.truth.faults)
+            accounts.faults, accounts.faults_unmet = counts_of(played), unmet(played)
+        else:
+            accounts.without_episode = len(comparison.found_without)
+
     def _outcome(self, accounts: Accounts, comparison: Comparison, reasons: list[str]) -> Outcome:
         idle = self.metrics.idle_shares
         return Outcome(
-            accounts, comparison, reasons,
+            accounts, comparison, reasons, self.results.truth.verdicts.untrue_ids,
             resident_mib_peak=self.metrics.resident_mib_peak,
             cpu_idle_share=sum(idle) / len(idle) if idle else None,
             cpu_cores=self.metrics.cores.per_s,

@@ -13,6 +13,9 @@ UNATTENDED_S = 60.0
 CHOICES = {"MAX_FEED_LAG_MS": "2000", "CHECKPOINT_INTERVAL_S": "1", "SINK_BATCH_AGE_MS": "250"}
 """Settings that suit a short run on one small machine."""
 
+FAULT_CHOICES = {"REGISTRY_INTERVAL_S": "10"}
+"""Under faults the venues' lists are read more often, so that a delisting is seen within a minute's run."""
+
 PORTS = ("WORKER_WEB_PORT", "SINK_WEB_PORT", "PRODUCER_METRICS_PORT", "WEB_PORT")
 
 
@@ -26,6 +29,7 @@ class DemoOptions:
     record: Path | None = None
     data: Path | None = None
     as_json: bool = False
+    faults: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,12 @@ def is_set(variable: str, environment: Mapping[str, str]) -> bool:
     return any(name.upper() == variable and value for name, value in environment.items())
 
 
-def part_environment(addresses: Addresses, directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def part_environment(
+    addresses: Addresses, directory: Path, environment: Mapping[str, str], faults: bool = False
+) -> dict[str, str]:
     """What is added to the environment of every part: its addresses and directories, and choices nobody else made."""
-    choices = {name: value for name, value in CHOICES.items() if not is_set(name, environment)}
+    wanted = CHOICES | (FAULT_CHOICES if faults else {})
+    choices = {name: value for name, value in wanted.items() if not is_set(name, environment)}
     return {
         **choices,
         **{variable: str(port) for variable, port in addresses.ports.items()},

@@ -8,6 +8,7 @@ from mts_stream.local.demo.children import Watched, commands, stop_all
 from mts_stream.local.demo.options import Addresses, DemoOptions, part_environment, ports_wanted, settings_of
 from mts_stream.local.demo.threads import in_thread
 from mts_stream.local.demo.timeline import Timeline
+from mts_stream.local.demo.truth import TruthFiles
 from mts_stream.local.parts import LocalParts
 from mts_stream.local.ports import free_ports
 from mts_stream.local.process import ChildProcess
@@ -35,7 +36,7 @@ class DemoParts:
     def __init__(self, options: DemoOptions, directory: Path, timeline: Timeline) -> None:
         self.options = options
         self.directory = directory
-        self.truth = directory / "truth.jsonl"
+        self.truth = TruthFiles.within(directory)
         self.watched = Watched()
         self.is_new = False
         self._timeline = timeline
@@ -50,7 +51,7 @@ class DemoParts:
         await self._local.start()
         self.watched.add_local(self._local)
         self.addresses = Addresses(self._local.kafka, self._local.clickhouse, ports)
-        self._environment = part_environment(self.addresses, self.directory, os.environ)
+        self._environment = part_environment(self.addresses, self.directory, os.environ, self.options.faults)
         self.settings = settings_of(self._environment)
         self._timeline.mark("local_parts", "Kafka and ClickHouse answer")
         self.is_new = RAW in await in_thread(create_topics, self.settings)
@@ -58,6 +59,7 @@ class DemoParts:
 
     async def start_children(self) -> None:
         """The four children, side by side."""
+        self.truth.control.unlink(missing_ok=True)  # an earlier run's simulator is gone
         for name, command in commands(self.options, self.addresses.ports, self.truth).items():
             log = self.directory / "logs" / f"{name}.log"
             self._children[name] = ChildProcess(name, command, log_path=log, env=self._environment)

@@ -22,6 +22,7 @@ from mts_stream.local.demo.store import StoreQuery
 from mts_stream.local.demo.summary import Outcome, summary_lines
 from mts_stream.local.demo.threads import in_thread
 from mts_stream.local.demo.timeline import Timeline
+from mts_stream.local.demo.truth import TruthWatch
 from mts_stream.local.demo.view import DemoView
 from mts_stream.local.demo.voice import FRAMES_PER_S, Voice
 from mts_stream.local.demo.watch import MetricsWatch, ResultWatch
@@ -98,9 +99,11 @@ class Demo:
         self.voice.say("starting Kafka and ClickHouse")
         await self.parts.start_local()
         await self._look_back()
-        self.results, self.metrics = ResultWatch(self.parts.settings), MetricsWatch(self.parts.addresses)
+        truth = TruthWatch(self.parts.truth.control, self.started_ns)
+        self.results, self.metrics = ResultWatch(self.parts.settings, truth), MetricsWatch(self.parts.addresses)
         await self.parts.start_children()
-        self._watch(self.results.run(), self.metrics.run(), self._first_opportunity())
+        judging = truth.run(with_faults=self.options.faults)
+        self._watch(self.results.run(), self.metrics.run(), judging, self._first_opportunity())
         await self._until_results_flow()
         self.timeline.mark("ready", f"results flow; the page: {self.parts.addresses.web}")
         self.voice.announce(self._ready_line())
@@ -152,11 +155,12 @@ class Demo:
         addresses, settings = self.parts.addresses, self.parts.settings
         view = DemoView(
             addresses.web, addresses.kafka, addresses.clickhouse, settings.clickhouse_database,
-            self.options.duration_s, self.results.state, self.metrics.figures,
+            self.options.duration_s, self.results.state, self.metrics.figures, with_faults=self.options.faults,
         )  # fmt: skip
         while not self._is_over(view.elapsed_s):
             view.elapsed_s = time.monotonic() - ready
             self.metrics.figures.results_s = self.results.rate.per_s
+            view.faults = self.results.truth.running_faults
             self.voice.show(view)
             await self._pause(1 / FRAMES_PER_S)
         self.timeline.mark("over")

@@ -6,6 +6,7 @@ from typing import Any
 
 from mts_stream.local.demo.accounts import Accounts
 from mts_stream.local.demo.episodes import Comparison
+from mts_stream.local.demo.faults import table_lines
 
 MISSED_SHOWN = 5
 
@@ -17,6 +18,7 @@ class Outcome:
     accounts: Accounts = field(default_factory=Accounts)
     comparison: Comparison = field(default_factory=Comparison)
     reasons: list[str] = field(default_factory=list)
+    untrue_ids: list[str] = field(default_factory=list)
     timeline: dict[str, float] = field(default_factory=dict)
     resident_mib_peak: float = 0.0
     cpu_idle_share: float | None = None
@@ -27,6 +29,13 @@ class Outcome:
         """The closing line of `--json`: the agreed keys, and more after them."""
         return self.accounts.done_line() | {
             "episodes": self.comparison.counts() | {"missed_why": self.reasons},
+            "signals": {
+                "verified": self.accounts.verified,
+                "unverified": self.accounts.unverified,
+                "untrue": self.accounts.untrue,
+                "untrue_ids": self.untrue_ids,
+            },
+            "faults_unmet": self.accounts.faults_unmet,
             "first_opportunity_s": self.timeline.get("first_opportunity"),
             "timeline_s": self.timeline,
             "resident_mib": round(self.resident_mib_peak),
@@ -41,7 +50,9 @@ class Outcome:
 
 def summary_lines(outcome: Outcome) -> list[str]:
     """The summary for people."""
-    return ["", *_sums(outcome.accounts), "", *_episodes(outcome), *_machine(outcome), *_verdict(outcome.accounts)]
+    accounts = outcome.accounts
+    told = [*_episodes(outcome), *_truth(accounts), *_machine(outcome), *_verdict(accounts)]
+    return ["", *_sums(accounts), *_faults(accounts), "", *told]
 
 
 def _sums(accounts: Accounts) -> Iterator[str]:
@@ -76,6 +87,22 @@ def _episodes(outcome: Outcome) -> Iterator[str]:
     )
     for reason in outcome.reasons[:MISSED_SHOWN]:
         yield f"    missed {reason}"
+
+
+def _truth(accounts: Accounts) -> Iterator[str]:
+    yield (
+        f"  signals held against the true books: {accounts.verified} true, {accounts.untrue} untrue, "
+        f"{accounts.unverified} too late to tell"
+    )
+
+
+def _faults(accounts: Accounts) -> Iterator[str]:
+    if accounts.faults:
+        yield ""
+        yield f"  faults played: {sum(accounts.faults.values())}, of {len(accounts.faults)} classes"
+        yield from (f"    {line}" for line in table_lines(accounts.faults))
+        if accounts.faults_unmet:
+            yield f"    met by nobody: {', '.join(accounts.faults_unmet)}"
 
 
 def _machine(outcome: Outcome) -> Iterator[str]:

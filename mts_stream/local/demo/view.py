@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mts_stream.local.demo.faults import FaultRow, in_force
 from mts_stream.local.demo.live_state import Edge, LiveState, Opportunity
 
 OPPORTUNITY_LINES = 4
@@ -44,10 +45,12 @@ class DemoView:
     figures: Figures = field(default_factory=Figures)
     elapsed_s: float = 0.0
     ending: str = ""
+    with_faults: bool = False
+    faults: list[FaultRow] = field(default_factory=list)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         height = options.max_height or console.height
-        pairs_max = max(PAIRS_SHOWN_MIN, height - LINES_BESIDE_PAIRS)
+        pairs_max = max(PAIRS_SHOWN_MIN, height - LINES_BESIDE_PAIRS - self.with_faults)
         wide = options.max_width >= WIDE
         yield Group(
             self._header(),
@@ -65,11 +68,18 @@ class DemoView:
     def _header(self) -> Group:
         length = "" if self.duration_s is None else f" of {clock(self.duration_s)}"
         ends = self.ending or "Ctrl-C ends it"
+        faults = [faults_line(self.faults)] if self.with_faults else []
         return Group(
             Text.assemble(("  MTS Stream", "bold"), f"   {clock(self.elapsed_s)}{length}   ", (ends, DIM)),
             Text(f"  page {self.web}"),
             Text(f"  Kafka {self.kafka}   ClickHouse {self.clickhouse}", style=DIM),
+            *faults,
         )
+
+
+def faults_line(faults: list[FaultRow]) -> Text:
+    """The faults in force, cut where the terminal ends."""
+    return Text(f"  faults {in_force(faults)}", style="yellow", no_wrap=True, overflow="ellipsis")
 
 
 def query(clickhouse: str, database: str, wide: bool) -> str:

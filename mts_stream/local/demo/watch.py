@@ -14,6 +14,7 @@ from mts_stream.local.demo.live_state import LiveState
 from mts_stream.local.demo.options import Addresses
 from mts_stream.local.demo.rates import Rate, read_counters, total
 from mts_stream.local.demo.threads import in_thread
+from mts_stream.local.demo.truth import TruthWatch
 from mts_stream.local.demo.view import Figures
 from mts_stream.settings import Settings
 from mts_stream.wire.kafka import Reader, Record
@@ -29,7 +30,8 @@ Counters = dict[tuple[str, str], float]
 class ResultWatch:
     """Reads every result from the beginning into a ledger and the live state, one poll at a time in a thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, truth: TruthWatch) -> None:
+        self.truth = truth
         self.ledger = ResultLedger()
         self.state = LiveState()
         self.rate = Rate()
@@ -51,7 +53,9 @@ class ResultWatch:
 
     def on_records(self, records: list[Record]) -> None:
         """Count and show what was read."""
-        self.state.on_results(self.ledger.on_records(records))
+        new = self.ledger.on_records(records)
+        self.state.on_results(new)
+        self.truth.on_results(new)
         self.rate.add(time.monotonic(), self.ledger.results)
 
 

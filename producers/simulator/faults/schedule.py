@@ -88,7 +88,8 @@ class _Planner:
         if kind.provoked_by == "cut":
             return [FaultPlan("close_1006", start_s, 0.0, *leg, None)]
         if kind.provoked_by == "gap":
-            symbol = self._listing(leg, last=False).symbol
+            busiest = max((one for one in self._listings if one.leg == leg), key=lambda one: one.updates_per_s)
+            symbol = busiest.symbol  # a quiet book would notice its gap when the fault is over
             return [FaultPlan("lost_frames", start_s, 5.0, *leg, symbol, {"frames": 1})]
         return []
 

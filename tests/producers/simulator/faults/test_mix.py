@@ -52,6 +52,7 @@ async def test_the_control_port_tells_faults_and_books(simulator: Simulator) -> 
     assert [tuple(level) for level in books["books"][0]["bids"]] == simulator.true_book(
         "binance", "spot", "BTCUSDT", sequence
     ).bids
+    assert books["multiplier"] == 1
     for wrong in ("/book?venue=binance", query.replace("BTCUSDT", "NOPE"), query + "x"):
         with pytest.raises(AssertionError):
             await _not_json(simulator.control_url + wrong)
