@@ -157,8 +157,10 @@ def record_process(
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
     command = [sys.executable, "-m", "producers", "record", "--json", *map(str, arguments)]
+    # the limit would hit the coverage of the process too: there it goes without
+    inherited = {k: v for k, v in os.environ.items() if limit_bytes is None or not k.startswith("COVERAGE")}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment},
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**inherited, **environment},
         preexec_fn=limit,
     ) as process:  # fmt: skip
         try:
