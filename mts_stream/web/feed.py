@@ -19,7 +19,7 @@ RETRY_S = 1.0
 CONNECT_S = 1.0
 QUIET_S = 2.0
 STUCK_S = 10.0  # what stood at the beginning may be gone by now (retention): then nothing more is to be waited for
-JOIN_S = 1.5
+JOIN_S = 1.0
 
 log = get_logger(__name__)
 

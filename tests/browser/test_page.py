@@ -68,7 +68,7 @@ def test_it_goes_from_no_topics_over_no_pairs_to_live(broker, no_topics, serve, 
     expect(page.locator("#banner")).to_be_hidden()
 
     send(broker.settings, recent("OLD-USDT", ago_s=60))
-    expect(page.locator("#banner")).to_contain_text("No new window for")
+    expect(page.locator("#banner")).to_contain_text("No new windows.")
     expect(rows(page, "directions", "OLD-USDT")).to_have_count(6)
     expect(rows(page, "directions", "OLD-USDT").first).to_have_class(re.compile("stale"))
 

@@ -121,7 +121,8 @@ function condition(now) {
   if (!newest) return ["quiet", "No data yet", "", ""];
   const ms = now - newest;
   if (ms > STOPPED_MS) {
-    return ["warn", `Data ${age(ms)} old`, `No new window for ${age(ms)}.`, "Producers or worker may have stopped."];
+    // No number that ticks in the banner: it is read out when it changes.
+    return ["warn", `Data ${age(ms)} old`, "No new windows.", "Producers or worker may have stopped."];
   }
   return ["good", `Live, data ${age(ms)} old`, "", ""];
 }

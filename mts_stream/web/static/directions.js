@@ -1,7 +1,7 @@
 // The table of pairs by direction: filter, order, rows.
 
 import { $, attribute, className, row, show, sync, text } from "./dom.js";
-import { age, bps, outcome } from "./format.js";
+import { age, bps, outcome, whole } from "./format.js";
 import * as legs from "./legs.js";
 import * as spark from "./sparkline.js";
 
@@ -82,7 +82,7 @@ export function render(store, matches, sort) {
   const body = $("directions").tBodies[0];
   sync(body, items.slice(0, ROWS_MAX), (item) => item.key, create, update);
   for (const tr of body.rows) tr.classList.toggle("same", tr.cells[0].textContent === tr.previousElementSibling?.cells[0].textContent);
-  text($("directions-count"), items.length ? String(items.length) : "");
+  text($("directions-count"), items.length ? whole(items.length) : "");
   const more = items.length - ROWS_MAX;
   show($("directions-more"), more > 0 || store.beyondBound > 0);
   text($("directions-more"), more > 0 ? `${more} more: filter by pair to see them.` : "More pairs run than this page holds.");
