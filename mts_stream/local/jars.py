@@ -21,15 +21,13 @@ from typing import Protocol
 from mts_stream.errors import LocalPartError
 from mts_stream.local.disk import disk_errors
 from mts_stream.local.extra import missing_extra
+from mts_stream.local.fetching import Advance, Fetcher
 from mts_stream.local.jars_lock import KAFKA_JARS, KAFKA_JARS_BYTES, KAFKA_VERSION
 
 DOWNLOAD_THREADS = 6
 DOWNLOAD_ATTEMPTS = 3
 DOWNLOAD_PAUSE_S = 1.0
-DOWNLOAD_TIMEOUT_S = 10  # of a connection, and of a silence within one
 CACHE_REMEDY = "or choose another directory with XDG_CACHE_HOME"
-
-Advance = Callable[[int], None]
 
 
 class DownloadView(Protocol):
@@ -47,17 +45,6 @@ class DownloadView(Protocol):
 
 class DownloadCancelledError(Exception):
     """The download was given up on request."""
-
-
-class Fetcher(Protocol):
-    """Downloads one artifact into the repository directory it was made for."""
-
-    @property
-    def origin(self) -> str:
-        """Where the artifacts come from, for messages."""
-
-    def fetch(self, coordinate: str, advance: Advance) -> Path:
-        """Download `group:artifact:version` and give the path of its jar."""
 
 
 def kafka_jars(

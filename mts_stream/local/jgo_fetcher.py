@@ -10,7 +10,7 @@ from jgo.config import GlobalSettings
 from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import MavenContext, PythonResolver
 
-from mts_stream.local.jars import DOWNLOAD_TIMEOUT_S, Advance
+from mts_stream.local.fetching import DOWNLOAD_TIMEOUT_S, Advance
 
 
 class JgoFetcher:
