@@ -41,7 +41,7 @@ def test_faults_read_the_venues_lists_more_often() -> None:
     """A delisting must be seen within a short run; the environment wins here too."""
     assert "REGISTRY_INTERVAL_S" not in part_environment(ADDRESSES, Path("/data"), {})
     faulty = part_environment(ADDRESSES, Path("/data"), {}, faults=True)
-    assert settings_of(faulty).registry_interval_s == 10
+    assert settings_of(faulty).registry_interval_s == 20
     assert "REGISTRY_INTERVAL_S" not in part_environment(
         ADDRESSES, Path("/data"), {"REGISTRY_INTERVAL_S": "30"}, faults=True
     )

@@ -13,8 +13,9 @@ UNATTENDED_S = 60.0
 CHOICES = {"MAX_FEED_LAG_MS": "2000", "CHECKPOINT_INTERVAL_S": "1", "SINK_BATCH_AGE_MS": "250"}
 """Settings that suit a short run on one small machine."""
 
-FAULT_CHOICES = {"REGISTRY_INTERVAL_S": "10"}
-"""Under faults the venues' lists are read more often, so that a delisting is seen within a minute's run."""
+FAULT_CHOICES = {"REGISTRY_INTERVAL_S": "20", "REST_WEIGHT_SHARE": "0.9"}
+"""Under faults the venues' lists are read more often, so that a delisting is seen within a minute's run, and the
+snapshots of a dozen lost connections a minute may use what nobody else uses of the simulated venues' limits."""
 
 PORTS = ("WORKER_WEB_PORT", "SINK_WEB_PORT", "PRODUCER_METRICS_PORT", "WEB_PORT")
 
