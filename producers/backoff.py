@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 BASE_S = 0.25
 CAP_S = 30.0
-SETTLED_S = 30.0
+SETTLED_S = 15.0
+"""Longer than an attempt to connect may take, so that one that never connected does not count as held."""
 
 
 class Backoff:
