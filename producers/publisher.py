@@ -13,17 +13,15 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from mts_stream.logs import get_logger
 from mts_stream.metrics import PUBLISHED, QUEUED_RECORDS, UNDELIVERED
 from mts_stream.settings import Settings
 from mts_stream.wire.kafka import producer_config
 from mts_stream.wire.topics import RAW
+from producers.outage import LossLog, OutageWatch
 
 POLL_S = 0.01
 QUEUE_KIB_MAX = 262_144
 ANY_PARTITION = -1
-
-log = get_logger(__name__)
 
 LossListener = Callable[[bytes], None]
 _Confirmed = Callable[[KafkaError | None, Message], None]
@@ -58,6 +56,8 @@ class Publisher:
         self.confirmed: Counter[str] = Counter()
         self.handed_over: Counter[str] = Counter()
         self.lost = 0
+        self._outage = OutageWatch(settings.producer_stalled_s)
+        self._losses = LossLog()
         self._counted: Counter[str] = Counter()
 
     @property
@@ -122,7 +122,7 @@ class Publisher:
     def _lose(self, error: KafkaError, topic: str, value: bytes) -> None:
         self.lost += 1
         UNDELIVERED.inc()
-        log.error("record not delivered", topic=topic, bytes=len(value), error=error.str())
+        self._losses.add(topic, len(value), error.str())
         if topic == RAW and self._on_lost is not None:
             self._on_lost(value)
 
@@ -133,7 +133,9 @@ class Publisher:
             self._backlog.popleft()
 
     def count(self) -> None:
-        """Bring the metrics up to date."""
+        """Bring the metrics up to date, and the log: Kafka away or back, records lost."""
+        self._outage.look(self.confirmed.total(), self.queued_records)
+        self._losses.tell()
         for kind, confirmed in self.confirmed.items():
             PUBLISHED.labels(kind).inc(confirmed - self._counted[kind])
         self._counted = Counter(self.confirmed)
@@ -152,4 +154,5 @@ class Publisher:
             self.serve()
             await asyncio.sleep(POLL_S)
         self.count()
+        self._losses.tell(at_once=True)
         return self.queued_records
