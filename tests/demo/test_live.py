@@ -1,5 +1,6 @@
 """What the live view knows and draws."""
 
+import time
 from io import StringIO
 from typing import Any
 
@@ -10,7 +11,7 @@ from mts_stream.local.demo.faults import FaultRow
 from mts_stream.local.demo.ledger import ResultLedger
 from mts_stream.local.demo.live_state import LiveState
 from mts_stream.local.demo.rates import Rate, read_counters, total
-from mts_stream.local.demo.view import DemoView, Figures, clock, query, shown
+from mts_stream.local.demo.view import DemoView, Figures, clock, lasted, query, shown
 from mts_stream.wire.kafka import Record
 from mts_stream.wire.topics import SIGNALS
 from tests.demo.results import PERPS, record, signal_record, window_record
@@ -35,6 +36,16 @@ def test_an_opportunity_is_open_from_its_opening_to_its_closing() -> None:
     assert not state.is_open("BTC-USDT", PERPS)
     assert [(one.lived_ms, one.reason) for one in state.closed] == [(2000, "no_edge")]
     assert state.opened_count == 1
+
+
+def test_an_open_opportunity_shows_the_time_since_its_opening() -> None:
+    """It grows while no event comes, and never shrinks behind what the events told."""
+    state = told(signal_record("opened", 0, time.time_ns() - 90 * S))
+    (line,) = [line for line in draw(state, 100) if "open for" in line]
+    (one,) = state.open.values()
+
+    assert 90 <= float(line.split("open for ")[1].split(" s")[0]) < 150
+    assert one.lived_ms == one.open_ms(one.opened_ns - S) == 0
 
 
 def test_an_edge_whose_seconds_stopped_coming_is_stale() -> None:
@@ -121,7 +132,8 @@ def test_an_empty_state_says_so() -> None:
 def test_small_words() -> None:
     """Clock, query and directions as they are written."""
     assert (clock(59.9), clock(61), clock(3661)) == ("00:59", "01:01", "1:01:01")
-    assert query("http://127.0.0.1:8123", "mts", False).startswith("curl 127.0.0.1:8123 -d 'SELECT * FROM mts.")
+    assert (lasted(0), lasted(999), lasted(61_250)) == ("0 ms", "999 ms", "61.2 s")
+    assert query("http://127.0.0.1:8123", "mts", False).startswith("curl -s 127.0.0.1:8123 -d 'SELECT * FROM mts.")
     assert shown(PERPS, False) == "bin:perp>byb:perp"
 
 

@@ -37,6 +37,10 @@ class Opportunity:
         """Event time from its opening to its last event."""
         return (self.event_time_ns - self.opened_ns) // 1_000_000
 
+    def open_ms(self, now_ns: int) -> int:
+        """Time from its opening until now; event time is a wall clock's too."""
+        return max(self.lived_ms, (now_ns - self.opened_ns) // 1_000_000)
+
 
 @dataclass(slots=True)
 class LiveState:

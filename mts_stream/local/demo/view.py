@@ -1,5 +1,6 @@
 """The live view of a demo as rich renderables, drawn from values alone; of fixed height, so that nothing jumps."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -86,7 +87,8 @@ def query(clickhouse: str, database: str, wide: bool) -> str:
     """A command to paste that shows what ClickHouse holds."""
     form = " FORMAT PrettyCompact" if wide else ""
     address = clickhouse.removeprefix("http://")
-    return f"curl {address} -d 'SELECT * FROM {database}.arbitrage_opportunities LIMIT 9{form}'"  # noqa: S608
+    select = f"SELECT * FROM {database}.arbitrage_opportunities ORDER BY timestamp DESC LIMIT 9{form}"  # noqa: S608
+    return f"curl -s {address} -d '{select}'"
 
 
 def shown(direction: str, wide: bool) -> str:
@@ -101,6 +103,11 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
+
+
+def lasted(milliseconds: int) -> str:
+    """A length of time, in seconds from one second on."""
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
 def edge_table(state: LiveState, pairs_max: int, wide: bool) -> Padding:
@@ -153,10 +160,11 @@ def opportunity_table(state: LiveState, wide: bool) -> Padding:
 
 
 def _opportunity_rows(state: LiveState, wide: bool) -> Iterator[tuple[Text, ...]]:
+    now_ns = time.time_ns()
     for one in sorted(state.open.values(), key=lambda o: -o.opened_ns):
-        yield _row(one, "green", f"open for {one.lived_ms} ms", wide)
+        yield _row(one, "green", f"open for {lasted(one.open_ms(now_ns))}", wide)
     for one in state.closed:
-        yield _row(one, DIM, f"closed after {one.lived_ms} ms: {one.reason}", wide)
+        yield _row(one, DIM, f"closed after {lasted(one.lived_ms)}: {one.reason}", wide)
 
 
 def _row(one: Opportunity, style: str, what: str, wide: bool) -> tuple[Text, ...]:
@@ -168,13 +176,14 @@ def figures_line(figures: Figures) -> Text:
     """Rates, memory and idle CPU in one line."""
     idle = "" if figures.idle_share is None else f"   CPU idle {figures.idle_share:.0%}"
     return Text(
-        f"  records {figures.records_s:,.0f}/s   evaluations {figures.evaluations_s:,.0f}/s   "
+        f"  records {figures.records_s:,.0f}/s   records evaluated {figures.evaluations_s:,.0f}/s   "
         f"results {figures.results_s:,.0f}/s   memory {figures.resident_mib:,.0f} MiB{idle}"
     )
 
 
 def refusals_line(state: LiveState) -> Text:
-    """The most frequent outcomes and their share of all evaluations."""
+    """The most frequent outcomes and their share of all evaluations, cut where the terminal ends."""
     count = state.outcomes.total()
     shares = [f"{name} {n / count:.1%}" for name, n in state.outcomes.most_common(REFUSALS_SHOWN)]
-    return Text("  outcomes " + ("   ".join(shares) or "none yet"), style=DIM)
+    told = "  outcomes " + ("   ".join(shares) or "none yet")
+    return Text(told, style=DIM, no_wrap=True, overflow="ellipsis")
