@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mts_stream.domain.economics import EconomicSettings
@@ -34,6 +35,8 @@ FILE_OF = {
     QUALITY: "quality.jsonl",
 }
 DEAD_LETTERS_FILE = "dlq.jsonl"
+FILES = (*FILE_OF.values(), DEAD_LETTERS_FILE)
+HINTS = {"unknown_instrument": "the capture does not begin with a registry record of these pairs"}
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 
 
@@ -43,9 +46,14 @@ class Summary:
 
     records: int = 0
     evaluated: int = 0
-    dead: int = 0
+    dead_by_reason: Counter[str] = field(default_factory=Counter)
     truncated: list[str] = field(default_factory=list)
     written: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def dead(self) -> int:
+        """Records that are dead letters."""
+        return self.dead_by_reason.total()
 
     def as_json(self) -> dict[str, object]:
         """For programs."""
@@ -55,6 +63,7 @@ class Summary:
             "evaluated": self.evaluated,
             "not_evaluated": self.records - self.evaluated - self.dead,
             "dead": self.dead,
+            "dead_by_reason": dict(sorted(self.dead_by_reason.items())),
             "truncated": self.truncated,
             "written": dict(sorted(self.written.items())),
         }
@@ -71,8 +80,7 @@ def replay(
     summary = Summary()
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        names = {*FILE_OF.values(), DEAD_LETTERS_FILE}
-        files = {name: stack.enter_context((out / name).open("wb")) for name in sorted(names)}
+        files = {name: stack.enter_context((out / name).open("wb")) for name in FILES}
         for partition, capture in enumerate(captures):
             _replay_capture(capture, partition, files, settings, summary, on_bytes)
     return summary
@@ -94,7 +102,7 @@ def _replay_capture(
         try:
             handled = engine.on_event(decode_record(line), offset)
         except BadRecordError as error:
-            summary.dead += 1
+            summary.dead_by_reason[error.reason] += 1
             letter = dead_letter(
                 origin="worker", reason=error.reason, detail=error.detail, topic=RAW, partition=partition,
                 offset=offset, venue=None, stream=None, payload=line,
@@ -158,19 +166,29 @@ def replay_command(captures: tuple[Path, ...], out: Path, as_json: bool) -> None
     settings = load_settings().economics()
     check_captures(captures)
     columns = (TextColumn("replay"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=as_json) as progress:
+    console = Console(stderr=True)
+    is_hidden = as_json or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
         task = progress.add_task("replay", total=sum(capture.stat().st_size for capture in captures))
         try:
             summary = replay(captures, out, settings, lambda count: progress.advance(task, count))
         except OSError as error:
             raise MtsError(f"replay: {error}; check the folder {out} and the captures") from error
-    for text in summary.truncated:
+    for text in (*summary.truncated, *_dead_letters(summary)):
         click.echo(f"warning: {text}", err=True)
     click.echo(json.dumps(summary.as_json()) if as_json else _text(summary, out))
+
+
+def _dead_letters(summary: Summary) -> Iterator[str]:
+    """What most dead letters have in common, in one line, if there are any."""
+    for reason, count in summary.dead_by_reason.most_common(1):
+        hint = f": {HINTS[reason]}" if reason in HINTS else f": see {DEAD_LETTERS_FILE}"
+        yield f"{summary.dead} dead letters, mostly {reason} ({count}){hint}"
 
 
 def _text(summary: Summary, out: Path) -> str:
     rest = summary.records - summary.evaluated - summary.dead
     lines = [f"{summary.records} records = {summary.evaluated} evaluated + {rest} not + {summary.dead} dead letters"]
-    lines += [f"{count:>9} in {out / name}" for name, count in sorted(summary.written.items())]
+    written = summary.written + Counter({DEAD_LETTERS_FILE: summary.dead})
+    lines += [f"{written[name]:>9} in {out / name}" for name in sorted(FILES)]
     return "\n".join(lines)

@@ -83,4 +83,22 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     assert "5074 records = 2983 evaluated + 2061 not + 30 dead letters" in result.stdout
-    assert "signals.jsonl" in result.stdout
+    lines = result.stdout.splitlines()
+    assert [line.rpartition("/")[2] for line in lines[1:]] == sorted(NAMES)
+    assert lines[1].split()[0] == "30" and "dlq.jsonl" in lines[1]
+    assert "warning: 30 dead letters, mostly " in result.stderr
+
+
+def test_a_capture_without_its_registry_says_so(tmp_path: Path) -> None:
+    """Nothing but dead letters is no failure, but whoever reads the summary is told what is missing."""
+    lines = gzip.decompress(CAPTURE.read_bytes()).splitlines(keepends=True)
+    bare = tmp_path / "bare.jsonl"
+    bare.write_bytes(b"".join(line for line in lines if b'"registry"' not in line))
+
+    result = CliRunner().invoke(replay_command, [str(bare), "--out", str(tmp_path / "out"), "--json"])
+    told = json.loads(result.stdout)
+
+    assert told["dead_by_reason"]["unknown_instrument"] > 1000
+    assert sum(told["dead_by_reason"].values()) == told["dead"]
+    count = told["dead_by_reason"]["unknown_instrument"]
+    assert f"mostly unknown_instrument ({count}): the capture does not begin with" in result.stderr
