@@ -3,6 +3,7 @@
 import json
 import secrets
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,14 +62,26 @@ def own_broker(make_broker: Callable[[Path], object], tmp_path: Path) -> Iterato
 
 
 def test_the_settings_are_shown_without_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mask says that a secret is set."""
+    """A mask says that a secret is set; it is a comment for a shell."""
     monkeypatch.setenv("CLICKHOUSE_PASSWORD", "hush")
     monkeypatch.setenv("MIN_NOTIONAL", "250")
     shown, as_json = invoke("show-config"), json.loads(invoke("show-config", "--json").stdout)
 
     assert "hush" not in shown.output + json.dumps(as_json)
     assert (as_json["CLICKHOUSE_PASSWORD"], as_json["KAFKA_SASL_PASSWORD"]) == ("********", "")
-    assert "MIN_NOTIONAL=250\n" in shown.output
+    assert "\nMIN_NOTIONAL=250\n" in shown.output
+    assert "\n# CLICKHOUSE_PASSWORD=********\n" in shown.output
+
+
+def test_the_settings_can_be_sourced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A shell reads every value as it is in force, and whole numbers are written as in the README."""
+    monkeypatch.setenv("WORKER_DATA_DIR", str(tmp_path / "it's a > place"))
+    text, values = invoke("show-config").stdout, json.loads(invoke("show-config", "--json").stdout)
+    command = f"{text}\nfor name in {' '.join(values)}; do printf '%s\\0' \"${{!name}}\"; done"
+    read = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.split("\0")
+
+    assert dict(zip(values, read, strict=False)) == values
+    assert (values["CHECKPOINT_INTERVAL_S"], values["REST_WEIGHT_SHARE"]) == ("10", "0.5")
 
 
 def test_the_schemas_are_written(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_the_help_lists_all_commands_and_loads_none(capsys: pytest.CaptureFixtur
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--faults"], ["demo", "--pairs", "0"], ["topics"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--nonsense"], ["demo", "--pairs", "0"], ["topics"]])
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     """Nothing is started for what cannot be meant."""
     assert run(arguments) == 2
