@@ -6,6 +6,7 @@ MtsError
 ├── LocalPartError         an embedded part (Kafka, ClickHouse) cannot start or has ended
 ├── ListenError            a server of ours cannot have its port
 ├── KafkaUnavailableError  no broker answers
+├── RecoveryError          the worker cannot read its checkpoints
 ├── DeliveryError          Kafka refused or lost a record
 ├── StoreError             ClickHouse refuses, or does not answer
 ├── CaptureError           a capture cannot be written, or a third-party one not be read
@@ -20,6 +21,7 @@ class MtsError(Exception):
     """An error that its user can act on: its text is one line that says what, where and what to do."""
 
     exit_code = 1
+    told = False  # its line stands in the log: no library need repeat it with a traceback
 
 
 class SettingsError(MtsError):
@@ -44,6 +46,10 @@ class ListenError(MtsError):
 
 class KafkaUnavailableError(MtsError):
     """No Kafka broker answers at the configured address."""
+
+
+class RecoveryError(MtsError):
+    """The recovery from the checkpoints stands still."""
 
 
 class DeliveryError(MtsError):

@@ -24,6 +24,7 @@ class WorkerHealth:
         self._clock = clock
         self._next: dict[TP, int] = {}
         self._moved_at = clock()
+        self.kafka_problem: str | None = None  # why Kafka counts as away; set by the watch over it
 
     def handled(self, tp: TP, next_offset: int) -> None:
         """A batch of a partition was handled up to this offset."""
@@ -35,6 +36,8 @@ class WorkerHealth:
         app = self._app
         if not app.started or app.should_stop:
             return "the worker is starting or stopping"
+        if self.kafka_problem is not None:
+            return self.kafka_problem
         if app.rebalancing:
             return "the group is rebalancing"
         if app.in_recovery:

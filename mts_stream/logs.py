@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from mts_stream.log_limits import RepeatFilter
 from mts_stream.settings import Settings
 
 
@@ -30,6 +31,7 @@ def configure_logging(settings: Settings, process: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    handler.addFilter(RepeatFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -1,11 +1,13 @@
 """How a worker begins: its settings, its directory, Kafka and the topics; each refusal is one line and a code."""
 
 import asyncio
+import errno
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
 
-from mts_stream.errors import KafkaUnavailableError, MtsError, SettingsError
+from mts_stream.errors import KafkaUnavailableError, ListenError, MtsError, SettingsError
 from mts_stream.logs import get_logger
 from mts_stream.settings import Settings, load_settings
 from mts_stream.wire.kafka import create_topics
@@ -38,6 +40,20 @@ def make_directory(path: Path) -> None:
     except OSError as error:
         raise SettingsError(
             f"the worker's data directory {path}: {error.strerror}; choose one that can be written"
+        ) from error
+
+
+def check_port(host: str, port: int, *, process: str) -> None:
+    """See that the web server of a worker can listen, before Faust starts anything; raises ListenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        in_use = error.errno == errno.EADDRINUSE
+        why = "the port is in use" if in_use else error.strerror or str(error)
+        raise ListenError(
+            f"the {process}'s web server cannot listen on {host}:{port} ({process.upper()}_WEB_PORT): {why}; "
+            f"{'stop what uses it, or ' if in_use else ''}choose another with {process.upper()}_WEB_PORT or --web-port"
         ) from error
 
 

@@ -18,11 +18,12 @@ import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mts_stream import metrics, transport
-from mts_stream.errors import MtsError
+from mts_stream.errors import MtsError, RecoveryError
 from mts_stream.health import RecoveryWatch, WorkerHealth
+from mts_stream.kafka_watch import CHECK_S, KafkaWatch, ask_brokers
 from mts_stream.logs import configure_logging, get_logger
 from mts_stream.settings import Settings
-from mts_stream.startup import exit_with, kafka_ready, make_directory
+from mts_stream.startup import check_port, exit_with, kafka_ready, make_directory
 from mts_stream.startup import settings_or_exit as settings_or_exit
 from mts_stream.worker_options import faust_options
 
@@ -37,21 +38,30 @@ class WorkerApp(faust.App):  # type: ignore[misc]
 
     settings: Settings
     health: WorkerHealth
+    process = "worker"
     batched_topics: frozenset[str] = frozenset()
 
     async def on_first_start(self) -> None:
         """Make the topics first: the consumer of a topic that does not exist never starts."""
         try:
             make_directory(Path(self.conf.datadir))
+            if self.conf.web_enabled and self.conf.web_port:
+                check_port(self.conf.web_bind, self.conf.web_port, process=self.process)
             await super().on_first_start()
             await kafka_ready(self.settings)
         except MtsError as error:
             exit_with(error)
         self.add_future(self._watch_recovery())
+        self.add_future(self._watch_kafka())
 
     async def crash_worker(self, error: BaseException) -> None:
         """End the process with code 1; what is not checkpointed is read again."""
-        log.critical("worker crashed", error=repr(error), exc_info=error)
+        if isinstance(error, MtsError):
+            if not error.told and not self.crashed:
+                log.critical("worker cannot go on", error=str(error))
+            error.told = True
+        else:
+            log.critical("worker crashed", error=repr(error), exc_info=error)
         end_process_later(END_AFTER_CRASH_S)
         await self.crash(error)
 
@@ -70,8 +80,15 @@ class WorkerApp(faust.App):  # type: ignore[misc]
             await asyncio.sleep(WATCH_INTERVAL_S)
             stood_s = watch.stalled_for_s()
             if stood_s is not None:
-                await self.crash_worker(RuntimeError(f"recovery has not advanced for {stood_s:.0f} s"))
+                await self.crash_worker(_recovery_error(self.settings, stood_s))
                 return
+
+    async def _watch_kafka(self) -> None:
+        watch = KafkaWatch(self.settings.kafka_bootstrap_servers, lambda: ask_brokers(self.settings))
+        while not self.should_stop:
+            await watch.check()
+            self.health.kafka_problem = watch.problem
+            await asyncio.sleep(CHECK_S)
 
 
 def create_worker(
@@ -84,12 +101,20 @@ def create_worker(
     """
     configure_logging(settings, process)
     app = WorkerApp(group, **faust_options(settings, web_port=web_port, data_dir=data_dir, instance_id=instance_id))
-    app.settings = settings
+    app.settings, app.process = settings, process
     transport.configure(app, batched=batched)
     app.health = WorkerHealth(app)
     app.on_worker_init.connect(_use_uvloop, weak=False)
     _add_pages(app)
     return app
+
+
+def _recovery_error(settings: Settings, stood_s: float) -> RecoveryError:
+    return RecoveryError(
+        f"recovery has not advanced for {stood_s:.0f} s at Kafka {settings.kafka_bootstrap_servers} "
+        "(KAFKA_BOOTSTRAP_SERVERS): the broker is away, or its topics are gone; "
+        "see that it runs, then start this process again, which makes the topics that are missing"
+    )
 
 
 def end_process_later(after_s: float) -> threading.Timer:
@@ -108,7 +133,8 @@ def _use_uvloop(*_: Any, **__: Any) -> None:
 def _add_pages(app: WorkerApp) -> None:
     @app.page("/metrics", name="metrics")  # type: ignore[untyped-decorator]
     async def show_metrics(web: Any, request: Any) -> Any:
-        return web.bytes(generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        body = generate_latest(metrics.registry_of(app.process))
+        return web.bytes(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     @app.page("/health", name="health")  # type: ignore[untyped-decorator]
     async def show_health(web: Any, request: Any) -> Any:

@@ -12,7 +12,9 @@ from faust.tables import TableManager
 from yarl import URL
 
 from mts_stream import transport
+from mts_stream.errors import MtsError
 from mts_stream.settings import Settings
+from mts_stream.startup import exit_with
 from mts_stream.wire.topics import MESSAGE_BYTES_MAX
 
 BATCHES_QUEUED_MAX = 16
@@ -95,10 +97,16 @@ class QuickTables(TableManager):  # type: ignore[misc]
 
 
 class QuickEnd(faust.Worker):  # type: ignore[misc]
-    """Faust sleeps a second more when everything has ended."""
+    """Faust sleeps a second more when everything has ended, and prints every end as a traceback."""
 
     async def _sentinel_task(self) -> None:
         await asyncio.sleep(0)
+
+    def _shutdown_loop(self) -> None:
+        try:
+            super()._shutdown_loop()
+        except MtsError as error:
+            exit_with(error)
 
 
 class Assignor(PartitionAssignor):  # type: ignore[misc]

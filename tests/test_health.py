@@ -55,6 +55,17 @@ def test_a_worker_that_is_behind_and_does_not_move_is_stalled() -> None:
     assert health.problem() is None
 
 
+def test_a_worker_whose_kafka_is_away_is_not_healthy() -> None:
+    """However quiet the system is: the watch's reason is shown, and goes with it."""
+    _, health, _ = a_worker()
+    health.kafka_problem = "Kafka at k:1 has not answered for 5 s"
+
+    assert health.report()[0] == 503
+    assert health.report()[1]["reason"] == "Kafka at k:1 has not answered for 5 s"
+    health.kafka_problem = None
+    assert health.report()[0] == 200
+
+
 @pytest.mark.parametrize(
     ("attribute", "value", "reason"),
     [

@@ -19,12 +19,26 @@ def test_a_metric_is_ours_and_explained(family: object) -> None:
 
 def test_they_are_served_as_text() -> None:
     """A free port on loopback answers with the values as they stand."""
-    metrics.CHECKPOINTS.inc()
+    metrics.UNDELIVERED.inc()
     port = metrics.serve_metrics("127.0.0.1", 0)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         text = answer.read().decode()
 
-    assert re.search(r"^mts_checkpoints_total [1-9]", text, re.MULTILINE)
+    assert re.search(r"^mts_undelivered_total [1-9]", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("process", "own", "foreign"),
+    [("worker", "mts_pairs", "mts_store_up"), ("sink", "mts_store_up", "mts_pairs")],
+)
+def test_a_process_shows_its_own_metrics(process: str, own: str, foreign: str) -> None:
+    """A gauge of another process would stand at 0 and look like a fault."""
+    names = {family.name for family in metrics.registry_of(process).collect()}
+
+    assert own in names
+    assert foreign not in names
+    assert "mts_dead_letters" in names
+    assert "mts_undelivered" not in names
 
 
 def test_nothing_else_is_served() -> None:

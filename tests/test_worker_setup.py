@@ -1,6 +1,7 @@
 """What both workers share: how Faust is set up, how a start waits or refuses, and how a bug ends the process."""
 
 import asyncio
+import json
 import os
 import socket
 from pathlib import Path
@@ -10,11 +11,11 @@ import faust
 import pytest
 
 from mts_stream import startup, worker
-from mts_stream.errors import KafkaUnavailableError, SettingsError
+from mts_stream.errors import KafkaUnavailableError, ListenError, SettingsError, StoreError
 from mts_stream.settings import Settings
-from mts_stream.startup import exit_with, kafka_ready, make_directory, settings_or_exit
+from mts_stream.startup import check_port, exit_with, kafka_ready, make_directory, settings_or_exit
 from mts_stream.wire import topics
-from mts_stream.worker_options import Assignor, faust_options
+from mts_stream.worker_options import Assignor, QuickEnd, faust_options
 
 
 def options(instance_id: str = "", **settings: Any) -> dict[str, Any]:
@@ -127,6 +128,52 @@ async def test_a_bug_crashes_the_app_and_sets_an_end(monkeypatch: pytest.MonkeyP
 
     assert app.crashed
     assert ends == [worker.END_AFTER_CRASH_S]
+
+
+async def test_an_error_for_its_user_is_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told once, without a traceback, however many parts of Faust hear of it; the end prints it and gives code 1."""
+    monkeypatch.setattr(worker, "end_process_later", lambda after_s: None)
+    app = an_app()
+    error = StoreError("the table is gone; make it")
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            async with app.bugs_end_it():
+                raise error
+
+    (line,) = capfd.readouterr().err.splitlines()
+    assert json.loads(line)["error"] == "the table is gone; make it"
+
+
+def test_a_crash_for_its_user_ends_with_its_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Faust raises at its end is printed as one line, with the error's code."""
+
+    def crashed(_: faust.Worker) -> None:
+        raise StoreError("the table is gone; make it")
+
+    monkeypatch.setattr(faust.Worker, "_shutdown_loop", crashed)
+    with pytest.raises(SystemExit) as ended:
+        QuickEnd._shutdown_loop(QuickEnd.__new__(QuickEnd))
+
+    assert ended.value.code == 1
+    assert capfd.readouterr().err == "error: the table is gone; make it\n"
+
+
+def test_a_port_in_use_is_seen_before_the_start() -> None:
+    """The line names process, address, variable and option; a free port says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ListenError) as refused:
+            check_port("127.0.0.1", port, process="sink")
+
+    assert str(refused.value) == (
+        f"the sink's web server cannot listen on 127.0.0.1:{port} (SINK_WEB_PORT): the port is in use; "
+        "stop what uses it, or choose another with SINK_WEB_PORT or --web-port"
+    )
+    check_port("127.0.0.1", port, process="sink")
 
 
 async def test_a_recovery_that_stands_still_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from mts_stream.agents.outbox import Outbox, Outgoing
 from mts_stream.agents.partitions import Partition, Partitions
 from mts_stream.domain.messages import Message, SpreadWindow
 from mts_stream.errors import BadRecordError
+from mts_stream.log_limits import Limited
 from mts_stream.logs import get_logger
 from mts_stream.transport import BatchRecord
 from mts_stream.wire import topics
@@ -20,6 +21,7 @@ from mts_stream.wire.codec import dead_letter, decode_record, encode_message, he
 
 YIELD_S = 0.02  # heartbeats, checkpoints and the web server get their turn within a batch
 SEND_AT_ONCE = 200
+DEAD_LETTER_LINE_S = 1.0  # a dead letter is said in the log at most so often; the topic has them all
 
 log = get_logger("mts_stream.market")
 
@@ -32,6 +34,7 @@ class Market:
         self._partitions = partitions
         self._saved = saved
         self._outbox = outbox
+        self._dead_letter_lines = Limited(every_s=DEAD_LETTER_LINE_S)
 
     async def on_batch(self, tp: TP, records: list[BatchRecord], generation: int) -> None:
         """Handle the records in order; returns when everything they led to has been handed to the outbox."""
@@ -41,7 +44,7 @@ class Market:
             begin = transport.first_offset(self._app, tp)
             partition = await self._partition(tp.partition, generation, begin)
             self._check_contiguous(tp, partition, begin, records[0][0])
-            await _Batch(partition, self._outbox).run(records)
+            await _Batch(partition, self._outbox, self._dead_letter_lines).run(records)
             partition.position = max(partition.position or 0, records[-1][0] + 1)
             partition.handled_at = time.monotonic()
         self._app.health.handled(tp, partition.position)
@@ -71,9 +74,10 @@ class Market:
 class _Batch:
     """One pass over a batch; counts what became of its records."""
 
-    def __init__(self, partition: Partition, outbox: Outbox) -> None:
+    def __init__(self, partition: Partition, outbox: Outbox, dead_letter_lines: Limited) -> None:
         self._partition = partition
         self._outbox = outbox
+        self._dead_letter_lines = dead_letter_lines
         self._out: list[Outgoing] = []
         self._handled: Counter[str] = Counter()
         self._results: Counter[str] = Counter()
@@ -113,11 +117,18 @@ class _Batch:
     def _dead(self, error: BadRecordError, offset: int, value: bytes | None) -> None:
         self._handled["dead"] += 1
         metrics.DEAD_LETTERS.labels("worker", error.reason).inc()
+        self._say_dead(error, offset)
         letter = dead_letter(
             origin="worker", reason=error.reason, detail=error.detail, topic=topics.RAW,
             partition=self._partition.number, offset=offset, venue=None, stream=None, payload=value,
         )  # fmt: skip
         self._out.append(Outgoing(topics.DEAD_LETTERS, None, letter, []))
+
+    def _say_dead(self, error: BadRecordError, offset: int) -> None:
+        suppressed = self._dead_letter_lines.due()
+        if suppressed is not None:
+            where = {"topic": topics.RAW, "partition": self._partition.number, "offset": offset}
+            log.warning("dead letter", reason=error.reason, detail=error.detail, suppressed=suppressed, **where)
 
     async def _send(self) -> None:
         out, self._out = self._out, []

@@ -30,6 +30,7 @@ INSERT_SETTINGS: Mapping[str, Any] = {
 ROW_CODES = frozenset({6, 26, 27, 38, 41, 43, 53, 69, 70, 72, 117, 131, 190, 321, 349, 352, 407, 691})
 # What no waiting cures: a missing table, column or database, wrong credentials or rights.
 FATAL_CODES = frozenset({10, 16, 20, 47, 60, 62, 81, 115, 164, 192, 193, 194, 291, 497, 516})
+MISSING_CODES = frozenset({60, 81})  # a table, a database: somebody dropped it
 
 # Errors of the way to ClickHouse, or of ClickHouse with a code that is in neither set.
 TRANSPORT_ERRORS = (aiohttp.ClientError, OSError, asyncio.TimeoutError, ClickHouseError)
@@ -146,6 +147,9 @@ class Store:
         if isinstance(error, StoreError):
             return error
         code = getattr(error, "code", None)
+        if code in MISSING_CODES:
+            name = f"database {self.database} (CLICKHOUSE_DATABASE)"
+            return StoreError(f"{said}; make {name} and its tables with `mts-stream migrate`, then start again")
         if code in FATAL_CODES:
             return StoreError(said)
         if code in ROW_CODES or (code is None and _is_about_values(error)):

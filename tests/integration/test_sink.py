@@ -150,7 +150,12 @@ def test_a_dropped_table_ends_the_sink_loudly(settings: Settings, sink: SinkProc
     send_all(settings, [messages.sent(topics.FUNDING, messages.funding_change())])
 
     assert sink.process.wait(60) == 1
-    assert "funding_rates" in sink.log()
+    last = sink.log().splitlines()[-1]
+    assert last.startswith("error: ClickHouse at ")
+    assert "funding_rates" in last
+    assert f"database {settings.clickhouse_database} (CLICKHOUSE_DATABASE)" in last
+    assert "mts-stream migrate" in last
+    assert "Traceback" not in sink.log()
     assert not caught_up(settings)
 
 

@@ -1,6 +1,7 @@
 """How the worker starts where it cannot: it waits for Kafka, and says in one line what is wrong with its settings."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,12 +32,18 @@ async def test_without_kafka_it_waits_and_with_kafka_away_it_resumes(
             assert topic_partitions(settings).keys() >= {topic.name for topic in topics.TOPICS}
             await asyncio.to_thread(feed, settings, first)
             await broker.stop()
-            await asyncio.sleep(1)
+            await asyncio.to_thread(
+                until, "it says that Kafka is away", lambda: "KAFKA_BOOT" in worker.get("/health")[1]
+            )
+            assert worker.get("/health")[0] == 503
             await broker.start()
+            await asyncio.to_thread(worker.ready)
             await asyncio.to_thread(feed, settings, second)
             await asyncio.to_thread(until, "all is committed", lambda: caught_up(settings))
             assert await asyncio.to_thread(worker.stop) == 0
             assert Sent.of(settings).results == Expected.of(settings).results
+            assert worker.text().count("Kafka is away") == worker.text().count("Kafka is back") == 1
+            assert worker.text().count("Unable connect to node") < 30, "the libraries' lines are limited"
         finally:
             await broker.stop()
 
@@ -57,6 +64,18 @@ def test_a_wrong_setting_is_one_line_and_code_2(tmp_path: Path) -> None:
 
         assert worker.text().startswith("error: MIN_NOTIONAL='-1'")
         assert worker.text().count("\n") == 1
+
+
+def test_a_port_in_use_is_one_line_and_code_1(tmp_path: Path) -> None:
+    """The line names address and variable; Faust has started nothing yet."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with Worker(Settings(), tmp_path, port=port) as worker:
+            assert worker.process.wait(30) == 1
+
+    (line,) = (line for line in worker.text().splitlines() if line.startswith("error: "))
+    assert line.startswith(f"error: the worker's web server cannot listen on 127.0.0.1:{port} (WORKER_WEB_PORT)")
+    assert "Traceback" not in worker.text()
 
 
 def test_another_number_of_partitions_is_refused(kafka: str, tmp_path: Path) -> None:

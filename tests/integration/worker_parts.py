@@ -203,8 +203,10 @@ class Sent:
 class Worker:
     """`faust -A mts_stream.app worker` as a process of its own."""
 
-    def __init__(self, settings: Settings, directory: Path, app: str = "mts_stream.app", **environment: str) -> None:
-        self.port = free_port()
+    def __init__(
+        self, settings: Settings, directory: Path, app: str = "mts_stream.app", port: int = 0, **environment: str
+    ) -> None:
+        self.port = port or free_port()
         self.log = directory / f"worker-{self.port}.log"
         variables = {
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
