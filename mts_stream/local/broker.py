@@ -14,7 +14,7 @@ from mts_stream.local.broker_config import log4j_properties, meta_properties, ne
 from mts_stream.local.disk import NO_SPACE_TEXT, disk_errors, no_space
 from mts_stream.local.kafka_probe import ask_cluster
 from mts_stream.local.ports import HOST, free_ports, port_in_use
-from mts_stream.local.process import ChildProcess, read_tail
+from mts_stream.local.process import ChildProcess, read_since
 
 READY_TIMEOUT_S = 60.0
 PROBE_INTERVAL_S = 0.05
@@ -44,6 +44,7 @@ class KafkaBroker:
         self._log_path = log_path
         self._heap_mb = heap_mb
         self._template = template
+        self._log_start = 0
         free_port, self._controller_port = free_ports(2)
         self.port = port or free_port
         self.process = ChildProcess("Kafka", self._command(), log_path=log_path.with_suffix(".out"))
@@ -56,10 +57,10 @@ class KafkaBroker:
     async def start(self) -> None:
         """Return when the broker serves metadata; `LocalPartError` when it cannot."""
         await self.prepare()
-        log_start = self._log_size()
+        self._log_start = self._log_path.stat().st_size if self._log_path.exists() else 0
         await self.process.start()
         try:
-            await self._wait_ready(log_start)
+            await self._wait_ready()
         except BaseException:
             await self.process.stop()
             raise
@@ -75,9 +76,12 @@ class KafkaBroker:
         """End the broker; its data stays."""
         await self.process.stop()
 
-    def explain_end(self, log_start: int = 0) -> LocalPartError:
-        """Why the broker has ended, from its exit code and what it logged after `log_start` bytes."""
-        text = read_tail(self.process.log_path) + read_tail(self._log_path, max(0, self._log_size() - log_start))
+    def explain_end(self) -> LocalPartError:
+        """Why the broker has ended, from its exit code and what it has logged since its start, or the signal."""
+        signal_text = self.process.killed_text()
+        if signal_text:
+            return LocalPartError(f"{signal_text}: see {self._log_path}")
+        text = self.process.log_tail() + read_since(self._log_path, self._log_start)
         if NO_SPACE_TEXT in text:
             return LocalPartError(no_space(self._directory))
         if "Address already in use" in text:
@@ -147,21 +151,25 @@ class KafkaBroker:
                 f"Kafka's directory {self._data} could not be prepared ({_last_error(text)}): see {formatter.log_path}"
             )
 
-    async def _wait_ready(self, log_start: int) -> None:
+    async def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
+        cluster_id = self._cluster_id()
         while self.process.running:
             answer = await ask_cluster(self.port)
-            if answer is not None and answer.broker_count > 0 and self.process.running:
+            # Another broker may hold the port that ours is about to ask for.
+            if answer is not None and answer.broker_count > 0 and answer.cluster_id == cluster_id:
                 return
             if time.monotonic() > deadline:
                 raise LocalPartError(
                     f"Kafka did not answer on {self.address} within {READY_TIMEOUT_S:.0f} s: see {self._log_path}"
                 )
             await asyncio.sleep(PROBE_INTERVAL_S)
-        raise self.explain_end(log_start)
+        raise self.explain_end()
 
-    def _log_size(self) -> int:
-        return self._log_path.stat().st_size if self._log_path.exists() else 0
+    def _cluster_id(self) -> str:
+        """The id that the directory was formatted with: no other broker answers with it."""
+        lines = (self._data / META_FILE).read_text().splitlines()
+        return next((line.partition("=")[2].strip() for line in lines if line.startswith("cluster.id=")), "")
 
 
 def _last_error(text: str) -> str:

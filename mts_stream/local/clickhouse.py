@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 import time
+from email import message_from_string
 from pathlib import Path
 
 from mts_stream.errors import LocalPartError
 from mts_stream.local.disk import NO_SPACE_TEXT, no_space
+from mts_stream.local.gateway.instance import INSTANCE_HEADER
 from mts_stream.local.ports import HOST, free_ports
 from mts_stream.local.process import ChildProcess
 
 READY_TIMEOUT_S = 60.0
 PROBE_INTERVAL_S = 0.05
 PROBE_TIMEOUT_S = 2.0
+ANSWER_BYTES_MAX = 4096
 MODULE = "mts_stream.local.gateway"
 
 
@@ -26,7 +30,9 @@ class ClickHouseGateway:
     ) -> None:
         self._directory = directory
         self.port = port or free_ports(1)[0]
+        self._instance = secrets.token_hex(8)
         command = [sys.executable, "-m", MODULE, "--path", str(directory), "--port", str(self.port)]
+        command += ["--instance", self._instance]
         if memory_bytes is not None:
             command += ["--memory-bytes", str(memory_bytes)]
         self.process = ChildProcess("ClickHouse", command, log_path=log_path)
@@ -50,7 +56,10 @@ class ClickHouseGateway:
         await self.process.stop()
 
     def explain_end(self) -> LocalPartError:
-        """Why it has ended, from its exit code and the last line that it wrote."""
+        """Why it has ended, from its exit code and the last line that it wrote, or the signal."""
+        signal_text = self.process.killed_text()
+        if signal_text:
+            return LocalPartError(f"{signal_text}: see {self.process.log_path}")
         lines = [line.strip() for line in self.process.log_tail().splitlines() if line.strip()]
         if any(NO_SPACE_TEXT in line for line in lines[-20:]):
             return LocalPartError(no_space(self._directory))
@@ -63,7 +72,7 @@ class ClickHouseGateway:
     async def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
         while self.process.running:
-            if await _answers_ping(self.port) and self.process.running:
+            if await _answering_instance(self.port) == self._instance:
                 return
             if time.monotonic() > deadline:
                 raise LocalPartError(f"ClickHouse did not answer on {self.url} in time: see {self.process.log_path}")
@@ -71,15 +80,17 @@ class ClickHouseGateway:
         raise self.explain_end()
 
 
-async def _answers_ping(port: int) -> bool:
-    """Whether the gateway, which opens its port when its engine serves, answers /ping."""
+async def _answering_instance(port: int) -> str | None:
+    """Which gateway answers /ping on a port: another one may hold the port that ours is about to ask for."""
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(HOST, port)
             try:
                 writer.write(b"GET /ping HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
-                return (await reader.read(4096)).startswith((b"HTTP/1.0 200", b"HTTP/1.1 200"))
+                answer = await reader.read(ANSWER_BYTES_MAX)
             finally:
                 writer.close()
     except (OSError, TimeoutError):
-        return False
+        return None
+    head = answer.partition(b"\r\n\r\n")[0].decode(errors="replace")
+    return message_from_string(head.partition("\r\n")[2]).get(INSTANCE_HEADER)

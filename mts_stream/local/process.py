@@ -45,13 +45,15 @@ class ChildProcess:
         self._environment = {**os.environ, **(env or {})}
         self._cwd = cwd
         self._guard_mode = guard_mode
+        self._log_start = 0
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start the command; `LocalPartError` when its log cannot be written."""
         with disk_errors(self.log_path):
-            log = _open_log(self.log_path)
+            log = open_log(self.log_path)
         with log:
+            self._log_start = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", guard.__file__, self._guard_mode, str(os.getpid())),
                 *self.command,
@@ -99,8 +101,13 @@ class ChildProcess:
             self._kill_group()
 
     def log_tail(self) -> str:
-        """The last 64 KiB that it wrote."""
-        return read_tail(self.log_path)
+        """The last 64 KiB that it has written since it was started; the log also holds what earlier ones wrote."""
+        return read_since(self.log_path, self._log_start)
+
+    def killed_text(self) -> str | None:
+        """The line for a process that a signal ended; None when none did, as far as can be seen."""
+        code = self.exit_code
+        return None if code is None or code >= 0 else f"{self.name} was killed by signal {-code}"
 
     def _started(self) -> asyncio.subprocess.Process:
         if self._process is None:
@@ -123,7 +130,16 @@ def read_tail(path: Path, size: int = LOG_TAIL_BYTES) -> str:
         return ""
 
 
-def _open_log(path: Path) -> BinaryIO:
+def read_since(path: Path, start: int) -> str:
+    """The last 64 KiB of what a log has got since it was `start` bytes long."""
+    size = path.stat().st_size if path.exists() else 0
+    # A log that was turned over since is shorter than it was.
+    grown = size - start if size >= start else size
+    return read_tail(path, min(LOG_TAIL_BYTES, grown))
+
+
+def open_log(path: Path) -> BinaryIO:
+    """A log to append to, its directory made; a long one is moved aside first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
         path.replace(path.with_suffix(path.suffix + ".1"))

@@ -132,6 +132,18 @@ async def test_a_port_in_use_is_told_in_one_line(tmp_path: Path, make_broker: Ma
     assert not broker.process.running
 
 
+async def test_another_broker_on_the_port_is_not_taken_for_ours(
+    tmp_path: Path, kafka: str, jars: list[Path], java: Path
+) -> None:
+    """A port on which another Kafka answers already: the start fails and says so."""
+    port = int(kafka.rpartition(":")[2])
+    broker = KafkaBroker(tmp_path / "kafka", java=java, jars=jars, log_path=tmp_path / "kafka.log", port=port)
+    with pytest.raises(LocalPartError, match=f"{port}: the port is in use"):
+        await broker.start()
+
+    assert not broker.process.running
+
+
 async def test_a_full_disk_is_told_in_one_line(tmp_path: Path, make_broker: MakeBroker) -> None:
     """No space while preparing, or later in the broker's own log: the line names the directory and what to do."""
     broker = make_broker(tmp_path)

@@ -55,6 +55,19 @@ async def test_output_and_exit_code_are_kept(tmp_path: Path, mode: str) -> None:
     assert sorted(process.log_tail().split()) == ["err", "out", "yes"]
 
 
+async def test_what_is_told_of_an_end_is_of_this_start(tmp_path: Path) -> None:
+    """The log keeps what earlier starts wrote, and none of it explains a later one's end; a signal is named."""
+    await (first := child(tmp_path, "print('an old error')")).start()
+    await first.wait()
+    process = child(tmp_path, "import os; print('new', flush=True); os.kill(os.getpid(), 9)")
+    await process.start()
+    await process.wait()
+
+    assert process.log_tail() == "new\n"
+    assert process.log_path.read_text() == "an old error\nnew\n"
+    assert (process.killed_text(), first.killed_text()) == ("child was killed by signal 9", None)
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_stop_asks_first(tmp_path: Path, mode: str) -> None:
     """A child that obeys SIGTERM ends by it."""

@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> bool:
     shutil.rmtree(scratch, ignore_errors=True)
     with disk_errors(scratch):
         scratch.mkdir()
-    asyncio.run(_serve(engine, scratch, options.port))
+    asyncio.run(_serve(Server(engine, scratch, options.instance), engine, options.port))
     drained = not engine.busy
     if drained:
         engine.close()
@@ -61,14 +61,15 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--path", type=Path, required=True, help="the directory of the tables")
     parser.add_argument("--port", type=int, required=True, help=f"the port on {HOST}")
     parser.add_argument("--memory-bytes", type=int, default=MEMORY_BYTES_DEFAULT, help="what all queries may use")
+    parser.add_argument("--instance", default="", help="what /ping answers, for a parent to know it by")
     return parser.parse_args(arguments)
 
 
-async def _serve(engine: Engine, scratch: Path, port: int) -> None:
+async def _serve(server: Server, engine: Engine, port: int) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    application = Server(engine, scratch).application()
+    application = server.application()
     # The gateway unpacks bodies itself, with a bound, and answers what it cannot unpack in ClickHouse's words.
     runner = web.AppRunner(application, access_log=None, auto_decompress=False, shutdown_timeout=DRAIN_TIMEOUT_S)
     await runner.setup()

@@ -25,6 +25,7 @@ from mts_stream.local.gateway.errors import (
     QueryError,
     refused,
 )
+from mts_stream.local.gateway.instance import INSTANCE_HEADER
 from mts_stream.local.gateway.policy import Policy, find_user
 from mts_stream.local.gateway.request import BODY_BYTES_MAX, Query, query_id, read_query
 from mts_stream.local.gateway.sql import (
@@ -64,9 +65,13 @@ class Answer:
 
 
 class Server:
-    """Answers the requests of one engine; `scratch` is a directory for the data of inserts under way."""
+    """Answers the requests of one engine; `scratch` is a directory for the data of inserts under way.
 
-    def __init__(self, engine: Engine, scratch: Path) -> None:
+    `instance` is what /ping says in a header, for a parent to know it by.
+    """
+
+    def __init__(self, engine: Engine, scratch: Path, instance: str = "") -> None:
+        self._instance = instance
         self._engine = engine
         self._scratch = scratch
         self._policy = Policy(engine.settings, engine.table_functions)
@@ -74,9 +79,12 @@ class Server:
     def application(self) -> web.Application:
         """The aiohttp application."""
         application = web.Application(client_max_size=BODY_BYTES_MAX)
-        application.router.add_get("/ping", _ping)
+        application.router.add_get("/ping", self._ping)
         application.router.add_route("*", "/", self._handle)
         return application
+
+    async def _ping(self, _: web.Request) -> web.Response:
+        return web.Response(text="Ok.\n", headers={INSTANCE_HEADER: self._instance})
 
     async def _handle(self, request: web.Request) -> web.Response:
         identity = query_id(request)
@@ -156,10 +164,6 @@ class Server:
             "X-ClickHouse-Server-Display-Name": SERVER_NAME,
             "X-ClickHouse-Timezone": self._engine.timezone,
         }
-
-
-async def _ping(_: web.Request) -> web.Response:
-    return web.Response(text="Ok.\n")
 
 
 def _refuse_foreign_pages(request: web.Request) -> None:

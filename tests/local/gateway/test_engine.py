@@ -47,6 +47,19 @@ async def test_tables_outlast_the_process(tmp_path: Path) -> None:
     assert not (tmp_path / "tables.inserts").exists()
 
 
+async def test_another_gateway_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """A port on which another gateway answers already: the start fails and says so, and the first goes on."""
+    first = gateway(tmp_path / "first")
+    await first.start()
+    second = gateway(tmp_path / "second", first.port)
+    with pytest.raises(LocalPartError, match=f"{first.port}: the port is in use"):
+        await second.start()
+    answer = send(first.url, b"SELECT 1").text
+    await first.stop()
+
+    assert (answer, second.process.running) == ("1", False)
+
+
 async def test_a_second_process_on_a_path_is_told_in_one_line(tmp_path: Path) -> None:
     """The path of a running gateway is refused to another, with the path and what to do; the first goes on."""
     first, second = gateway(tmp_path), ClickHouseGateway(tmp_path / "tables", log_path=tmp_path / "second.log")
