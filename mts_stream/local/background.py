@@ -6,16 +6,15 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from mts_stream.errors import LocalPartError
 from mts_stream.local.directory import DataDirectory, RunState
-from mts_stream.local.disk import disk_errors
 from mts_stream.local.identity import ProcessIdentity
 from mts_stream.local.jars import DownloadView, kafka_jars
 from mts_stream.local.java import find_java
-from mts_stream.local.ports import preferred_or_free, require_free
-from mts_stream.local.process import read_tail
+from mts_stream.local.parts import Report
+from mts_stream.local.ports import free_ports, preferred_or_free, require_free
+from mts_stream.local.supervisor_log import SupervisorLog
 
 KAFKA_PORT, CLICKHOUSE_PORT = 9092, 8123
 READY_TIMEOUT_S = 120.0
@@ -25,7 +24,7 @@ POLL_INTERVAL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class WantedPorts:
-    """The ports that were asked for; None lets us choose."""
+    """The ports that were asked for; None is the default one, where it is free, 0 any free one."""
 
     kafka: int | None = None
     clickhouse: int | None = None
@@ -37,17 +36,18 @@ def running_state(directory: DataDirectory) -> RunState | None:
     return state if state is not None and state.owner.alive else None
 
 
-def up(directory: DataDirectory, ports: WantedPorts, view: DownloadView) -> tuple[RunState, bool]:
-    """Have the parts running; gives their state, and whether they were running already."""
+def up(directory: DataDirectory, ports: WantedPorts, view: DownloadView, report: Report) -> tuple[RunState, bool]:
+    """Have the parts running, each step told to `report`; gives their state, and whether they were running already."""
     state = running_state(directory)
     if state is not None:
-        state = _wait_ready(directory, state.owner)
+        state = _wait_ready(directory, state.owner, SupervisorLog(directory.supervisor_log), report)
         _require_same_ports(state, ports)
         return state, True
     # Before anything runs in the background, what a person should see happen: the check for Java, the download.
     find_java()
     kafka_jars(view)
-    return _wait_ready(directory, _start(directory, ports)), False
+    log = SupervisorLog(directory.supervisor_log)
+    return _wait_ready(directory, _start(directory, ports, log), log, report), False
 
 
 def down(directory: DataDirectory) -> bool:
@@ -60,32 +60,34 @@ def down(directory: DataDirectory) -> bool:
     return True
 
 
-def _start(directory: DataDirectory, ports: WantedPorts) -> ProcessIdentity:
-    kafka = require_free(ports.kafka, "Kafka", "--kafka-port") if ports.kafka else preferred_or_free(KAFKA_PORT)
-    clickhouse = (
-        require_free(ports.clickhouse, "ClickHouse", "--clickhouse-port")
-        if ports.clickhouse
-        else preferred_or_free(CLICKHOUSE_PORT)
-    )
+def _choose(wanted: int | None, default: int, name: str, option: str) -> int:
+    if wanted is None:
+        return preferred_or_free(default)
+    return require_free(wanted, name, option) if wanted else free_ports(1)[0]
+
+
+def _start(directory: DataDirectory, ports: WantedPorts, log: SupervisorLog) -> ProcessIdentity:
+    kafka = _choose(ports.kafka, KAFKA_PORT, "Kafka", "--kafka-port")
+    clickhouse = _choose(ports.clickhouse, CLICKHOUSE_PORT, "ClickHouse", "--clickhouse-port")
     command = [sys.executable, "-m", "mts_stream.local.supervisor", "--data", str(directory.path)]
     command += ["--kafka-port", str(kafka), "--clickhouse-port", str(clickhouse)]
-    with disk_errors(directory.logs):
-        directory.logs.mkdir(parents=True, exist_ok=True)
-        with _log_path(directory).open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 (our own module)
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+    with log.open() as file:
+        process = subprocess.Popen(  # noqa: S603 (our own module)
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
     _children.append(process)
     identity = ProcessIdentity.of(process.pid)
     if identity is None:
-        raise _failure(directory)
+        raise log.failure()
     return identity
 
 
-def _wait_ready(directory: DataDirectory, owner: ProcessIdentity) -> RunState:
+def _wait_ready(directory: DataDirectory, owner: ProcessIdentity, log: SupervisorLog, report: Report) -> RunState:
     deadline = time.monotonic() + READY_TIMEOUT_S
     try:
         while owner.alive:
+            for step in log.new_steps():
+                report(step)
             state = directory.read_state()
             if state is not None and state.owner == owner and state.ready:
                 return state
@@ -97,13 +99,7 @@ def _wait_ready(directory: DataDirectory, owner: ProcessIdentity) -> RunState:
         if any(child.pid == owner.pid for child in _children):
             owner.end(DOWN_TIMEOUT_S)
         raise
-    raise _failure(directory)
-
-
-def _failure(directory: DataDirectory) -> LocalPartError:
-    lines = [line for line in read_tail(_log_path(directory)).splitlines() if line.strip()]
-    reason = lines[-1] if lines else "it wrote nothing"
-    return LocalPartError(f"{reason} (log: {_log_path(directory)})")
+    raise log.failure()
 
 
 def _require_same_ports(state: RunState, ports: WantedPorts) -> None:
@@ -111,12 +107,8 @@ def _require_same_ports(state: RunState, ports: WantedPorts) -> None:
         ("Kafka", ports.kafka, state.kafka),
         ("ClickHouse", ports.clickhouse, state.clickhouse),
     ):
-        if wanted is not None and not address.endswith(f":{wanted}"):
+        if wanted and not address.endswith(f":{wanted}"):
             raise LocalPartError(f"{name} runs already, on {address}: `mts-stream local down` first to move it")
-
-
-def _log_path(directory: DataDirectory) -> Path:
-    return directory.logs / "supervisor.log"
 
 
 # Kept, so that Python does not warn about a child that is meant to outlive us.

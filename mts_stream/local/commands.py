@@ -20,7 +20,7 @@ from mts_stream.settings import load_settings
 NOT_RUNNING = 1
 Command = TypeVar("Command", bound=Callable[..., object])
 
-PORT = click.IntRange(1, 65535)
+PORT = click.IntRange(0, 65535)
 
 
 def _common(command: Command) -> Command:
@@ -36,14 +36,15 @@ def local() -> None:
 
 
 @local.command()
-@click.option("--kafka-port", type=PORT, help=f"Default: {KAFKA_PORT}, or a free one.")
-@click.option("--clickhouse-port", type=PORT, help=f"Default: {CLICKHOUSE_PORT}, or a free one.")
+@click.option("--kafka-port", type=PORT, help=f"Default: {KAFKA_PORT}, or a free one; 0: any free one.")
+@click.option("--clickhouse-port", type=PORT, help=f"Default: {CLICKHOUSE_PORT}, or a free one; 0: any free one.")
 @_common
 def up(data: Path | None, as_json: bool, kafka_port: int | None, clickhouse_port: int | None) -> None:
     """Start both, and return when both answer; they go on in the background."""
     directory = _directory(data)
-    view = download_view(lambda text: click.echo(text, err=True))
-    state, was_up = have_parts(directory, WantedPorts(kafka_port, clickhouse_port), view)
+    view = download_view(_say)
+    report = _say_nothing if as_json else _say
+    state, was_up = have_parts(directory, WantedPorts(kafka_port, clickhouse_port), view, report)
     if as_json:
         click.echo(json.dumps(_as_dict(directory, state)))
         return
@@ -75,11 +76,22 @@ def status(data: Path | None, as_json: bool) -> int:
         else:
             _show(directory, state)
         return 0
+    reason = None if state else directory.unasked_end()
     if as_json:
-        click.echo(json.dumps({"up": False, "data": str(directory.path)}))
+        click.echo(json.dumps({"up": False, "data": str(directory.path), "reason": reason}))
     else:
         click.echo(f"Kafka and ClickHouse {'are starting' if state else 'do not run'} in {directory.path}.")
+        if reason:
+            click.echo(f"The last run ended unasked: {reason}")
     return NOT_RUNNING
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _say_nothing(_: str) -> None:
+    """For a program, which waits for its one line."""
 
 
 def _directory(data: Path | None) -> DataDirectory:

@@ -1,7 +1,7 @@
 """The one directory that the local parts live in: their data and logs, who runs them, and at which addresses.
 
 `kafka/`, `clickhouse/`, `logs/`; `lock`, held by the one process that runs the parts; `state.json`, which says who that
-is, its children and their addresses.
+is, its children and their addresses; `ended`, the line that says why the parts ended when nobody had asked for it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -56,6 +57,11 @@ class DataDirectory:
         """Where every process writes its log."""
         return self.path / "logs"
 
+    @property
+    def supervisor_log(self) -> Path:
+        """Where the supervisor of `mts-stream local up` writes."""
+        return self.logs / "supervisor.log"
+
     def acquire(self) -> None:
         """Take the directory for this process; ends what a killed run left; `LocalPartError` when somebody has it."""
         with disk_errors(self.path):
@@ -69,6 +75,8 @@ class DataDirectory:
             raise LocalPartError(self._in_use()) from error
         self._lock_file = lock_file
         self._end_leftovers()
+        with disk_errors(self.path):
+            self._ended_path.unlink(missing_ok=True)
         self.write_state(RunState(_own_identity()))
 
     def release(self) -> None:
@@ -100,6 +108,24 @@ class DataDirectory:
         except (ValueError, KeyError, TypeError, AttributeError):
             # Written whole or not at all by us: what cannot be read is somebody else's and says nothing.
             return None
+
+    def write_unasked_end(self, reason: str) -> None:
+        """Keep why the parts have ended unasked, until they run again."""
+        with disk_errors(self._ended_path):
+            self._ended_path.write_text(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, {reason}\n")
+
+    def unasked_end(self) -> str | None:
+        """When and why the parts of the last run have ended, where nobody had asked for it; None else."""
+        state = self.read_state()
+        if state is not None and not state.owner.alive:
+            return f"process {state.owner.pid}, which ran them, was killed (or the machine was restarted)"
+        with disk_errors(self._ended_path):
+            text = self._ended_path.read_text(errors="replace") if self._ended_path.exists() else ""
+        return text.strip() or None
+
+    @property
+    def _ended_path(self) -> Path:
+        return self.path / "ended"
 
     @property
     def _state_path(self) -> Path:

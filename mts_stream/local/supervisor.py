@@ -13,7 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mts_stream.errors import MtsError
+from mts_stream.errors import LocalPartError, MtsError
 from mts_stream.local.parts import LocalParts, PartsOptions
 
 
@@ -50,7 +50,12 @@ async def _supervise(parts: LocalParts) -> None:
 async def _run(parts: LocalParts) -> None:
     async with parts:
         _say(f"ready: Kafka {parts.kafka}, ClickHouse {parts.clickhouse}")
-        raise await parts.failed()
+        failure = await parts.failed()
+        try:
+            parts.directory.write_unasked_end(str(failure))
+        except LocalPartError as error:
+            _say(str(error))
+        raise failure
 
 
 def _say(text: str) -> None:
