@@ -22,7 +22,7 @@ from producers.simulator.simulator import Simulator
 from producers.simulator.universe import PAIRS_MAX
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 def main() -> None:
     """Live or simulated venues into Kafka."""
 
@@ -62,7 +62,7 @@ def run(
         metrics = f"http://{settings.metrics_host}:{_serve_metrics(settings, port)}/metrics"
         uvloop.run(_run(settings, simulated, control_file, registry, metrics, as_json))
     except MtsError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"producers: {error}", err=True)
         sys.exit(error.exit_code)
 
 

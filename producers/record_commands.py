@@ -43,7 +43,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except MtsError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"producers: {error}", err=True)
         sys.exit(error.exit_code)
 
 

@@ -62,7 +62,7 @@ def simulate(pairs: int, seed: int, port_base: int | None, truth: Path | None, a
         settings = SimulatorSettings(pairs=pairs, seed=seed, port_base=port_base, truth_file=truth, **played)
         asyncio.run(_serve(settings, as_json))
     except MtsError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"producers: {error}", err=True)
         raise SystemExit(error.exit_code) from error
 
 

@@ -154,4 +154,4 @@ def test_a_metrics_port_in_use_is_named(own_broker: OwnBroker) -> None:
     with producers("run", "--live", "--metrics-port", port) as process:
         _, err = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert err.startswith(f"error: PRODUCER_METRICS_PORT={port}: cannot be used")
+    assert err.startswith(f"producers: PRODUCER_METRICS_PORT={port}: cannot be used")

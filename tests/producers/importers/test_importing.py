@@ -302,7 +302,7 @@ def test_an_error_is_one_line_and_code_1(command: Run, tmp_path: Path) -> None:
     done = command("import", "--format", "hftbacktest", tmp_path / "file", "--out", tmp_path / "out.jsonl.zst")
 
     assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("producers: ")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
