@@ -73,7 +73,7 @@ def processes(environment: dict[str, str], tmp_path: Path) -> Iterator[list[subp
 
 def asked(environment: dict[str, str]) -> str:
     """What the section's `curl` gets, or why it gets nothing."""
-    _, url, _, query = line("curl")
+    *_, url, _, query = line("curl")
     try:
         address = url.replace("$CLICKHOUSE_URL", environment["CLICKHOUSE_URL"])
         with urllib.request.urlopen(address, query.encode(), timeout=10) as answer:
