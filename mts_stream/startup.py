@@ -10,7 +10,8 @@ from typing import NoReturn
 from mts_stream.errors import KafkaUnavailableError, ListenError, MtsError, SettingsError
 from mts_stream.logs import get_logger
 from mts_stream.settings import Settings, load_settings
-from mts_stream.wire.kafka import create_topics
+from mts_stream.wire.kafka import create_topics, topic_partitions
+from mts_stream.wire.topics import TOPICS
 
 CONNECT_S = 2.0
 BACKOFF_FIRST_S = 0.2
@@ -74,6 +75,11 @@ async def kafka_ready(settings: Settings) -> None:
             continue
         log.info("kafka ready", servers=settings.kafka_bootstrap_servers, topics_created=created)
         return
+
+
+def missing_topics(settings: Settings) -> list[str]:
+    """Which of our topics the cluster does not have; raises KafkaUnavailableError."""
+    return sorted({topic.name for topic in TOPICS} - topic_partitions(settings).keys())
 
 
 async def _connect(settings: Settings) -> None:

@@ -7,6 +7,7 @@ await app.crash_worker(error)             # a bug: the process ends with code 1 
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -18,12 +19,12 @@ import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mts_stream import metrics, transport
-from mts_stream.errors import MtsError, RecoveryError
+from mts_stream.errors import KafkaUnavailableError, MtsError, RecoveryError
 from mts_stream.health import RecoveryWatch, WorkerHealth
 from mts_stream.kafka_watch import CHECK_S, KafkaWatch, ask_brokers
 from mts_stream.logs import configure_logging, get_logger
 from mts_stream.settings import Settings
-from mts_stream.startup import check_port, exit_with, kafka_ready, make_directory
+from mts_stream.startup import check_port, exit_with, kafka_ready, make_directory, missing_topics
 from mts_stream.startup import settings_or_exit as settings_or_exit
 from mts_stream.worker_options import faust_options
 
@@ -39,6 +40,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
     settings: Settings
     health: WorkerHealth
     process = "worker"
+    told: MtsError | None = None  # why it ends, where its user can act on it
     batched_topics: frozenset[str] = frozenset()
 
     async def on_first_start(self) -> None:
@@ -57,12 +59,15 @@ class WorkerApp(faust.App):  # type: ignore[misc]
     async def crash_worker(self, error: BaseException) -> None:
         """End the process with code 1; what is not checkpointed is read again."""
         if isinstance(error, MtsError):
-            if not error.told and not self.crashed:
+            if self.told is None:
                 log.critical("worker cannot go on", error=str(error))
+                self.told = error
+                threading.excepthook = _log_thread
             error.told = True
+            end_process_later(END_AFTER_CRASH_S, f"error: {error}")
         else:
             log.critical("worker crashed", error=repr(error), exc_info=error)
-        end_process_later(END_AFTER_CRASH_S)
+            end_process_later(END_AFTER_CRASH_S)
         await self.crash(error)
 
     @asynccontextmanager
@@ -87,8 +92,26 @@ class WorkerApp(faust.App):  # type: ignore[misc]
         watch = KafkaWatch(self.settings.kafka_bootstrap_servers, lambda: ask_brokers(self.settings))
         while not self.should_stop:
             await watch.check()
-            self.health.kafka_problem = watch.problem
+            was_away, self.health.kafka_problem = self.health.kafka_problem is not None, watch.problem
             await asyncio.sleep(CHECK_S)
+            if was_away and watch.problem is None:
+                await self._check_topics()
+
+    async def _check_topics(self) -> None:
+        """A broker that came back without our topics is another one: what we hold does not belong to it."""
+        try:
+            gone = await asyncio.to_thread(missing_topics, self.settings)
+        except KafkaUnavailableError as error:
+            log.warning("the topics could not be checked", error=str(error))
+            return
+        if gone:
+            servers = self.settings.kafka_bootstrap_servers
+            await self.crash_worker(
+                RecoveryError(
+                    f"Kafka at {servers} (KAFKA_BOOTSTRAP_SERVERS) came back without the topics {', '.join(gone)}; "
+                    "start this process again, which makes them and begins anew"
+                )
+            )
 
 
 def create_worker(
@@ -109,6 +132,11 @@ def create_worker(
     return app
 
 
+def _log_thread(args: threading.ExceptHookArgs) -> None:
+    """How a thread of Faust's ended while the worker was ending: one line, the reason is told."""
+    log.warning("thread ended", error=repr(args.exc_value))
+
+
 def _recovery_error(settings: Settings, stood_s: float) -> RecoveryError:
     return RecoveryError(
         f"recovery has not advanced for {stood_s:.0f} s at Kafka {settings.kafka_bootstrap_servers} "
@@ -117,9 +145,15 @@ def _recovery_error(settings: Settings, stood_s: float) -> RecoveryError:
     )
 
 
-def end_process_later(after_s: float) -> threading.Timer:
-    """A crashed worker that hangs in its own shutdown ends all the same."""
-    timer = threading.Timer(after_s, lambda: os._exit(1))
+def end_process_later(after_s: float, last_line: str = "") -> threading.Timer:
+    """A crashed worker that hangs in its own shutdown ends all the same, and says why at last."""
+
+    def end() -> None:
+        if last_line:
+            print(last_line, file=sys.__stderr__, flush=True)
+        os._exit(1)
+
+    timer = threading.Timer(after_s, end)
     timer.daemon = True
     timer.start()
     return timer

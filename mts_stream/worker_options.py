@@ -105,8 +105,11 @@ class QuickEnd(faust.Worker):  # type: ignore[misc]
     def _shutdown_loop(self) -> None:
         try:
             super()._shutdown_loop()
-        except MtsError as error:
-            exit_with(error)
+        except BaseException as error:
+            told = error if isinstance(error, MtsError) else getattr(getattr(self, "app", None), "told", None)
+            if told is None:
+                raise
+            exit_with(told)  # what broke on the way out is not why it ends
 
 
 class Assignor(PartitionAssignor):  # type: ignore[misc]

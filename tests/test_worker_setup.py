@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,8 @@ async def test_an_error_for_its_user_is_one_line(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Told once, without a traceback, however many parts of Faust hear of it; the end prints it and gives code 1."""
-    monkeypatch.setattr(worker, "end_process_later", lambda after_s: None)
+    monkeypatch.setattr(worker, "end_process_later", lambda *_: None)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     app = an_app()
     error = StoreError("the table is gone; make it")
     for _ in range(3):
@@ -162,6 +164,26 @@ def test_a_crash_for_its_user_ends_with_its_line(
     assert capfd.readouterr().err == "error: the table is gone; make it\n"
 
 
+def test_what_breaks_on_the_way_out_is_not_why_it_ends(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Agents are cancelled and threads break while a told worker ends: the told error stands; others go on."""
+
+    def cancelled(_: faust.Worker) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(faust.Worker, "_shutdown_loop", cancelled)
+    end = QuickEnd.__new__(QuickEnd)
+    end.app = an_app()
+    with pytest.raises(asyncio.CancelledError):
+        end._shutdown_loop()
+    end.app.told = StoreError("the table is gone; make it")
+    with pytest.raises(SystemExit):
+        end._shutdown_loop()
+
+    assert capfd.readouterr().err == "error: the table is gone; make it\n"
+
+
 def test_a_port_in_use_is_seen_before_the_start() -> None:
     """The line names process, address, variable and option; a free port says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -176,10 +198,41 @@ def test_a_port_in_use_is_seen_before_the_start() -> None:
     check_port("127.0.0.1", port, process="sink")
 
 
+@pytest.mark.parametrize(("gone", "crashed"), [(["mts.raw", "mts.spreads"], True), ([], False)])
+async def test_a_broker_that_lost_the_topics_ends_the_worker(
+    gone: list[str], crashed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds belongs to another log; the line names the topics. A broker that has them is welcome."""
+    monkeypatch.setattr(worker, "end_process_later", lambda *_: None)
+    monkeypatch.setattr(worker, "missing_topics", lambda settings: gone)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    app = an_app()
+
+    await app._check_topics()
+
+    assert app.crashed is crashed
+    if crashed:
+        assert "came back without the topics mts.raw, mts.spreads; start this process again" in str(app.crash_reason)
+
+
+async def test_topics_that_cannot_be_asked_for_end_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka went away again: the watch over it says so."""
+
+    def away(_: Settings) -> list[str]:
+        raise KafkaUnavailableError("away")
+
+    monkeypatch.setattr(worker, "missing_topics", away)
+    app = an_app()
+    await app._check_topics()
+
+    assert not app.crashed
+
+
 async def test_a_recovery_that_stands_still_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watch looks every second; the process ends instead of standing still for ever."""
     monkeypatch.setattr(worker, "WATCH_INTERVAL_S", 0.01)
-    monkeypatch.setattr(worker, "end_process_later", lambda after_s: None)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(worker, "end_process_later", lambda *_: None)
     monkeypatch.setattr(worker.RecoveryWatch, "stalled_for_s", lambda self: 46.0)
     app = an_app()
 
@@ -189,11 +242,13 @@ async def test_a_recovery_that_stands_still_ends_the_worker(monkeypatch: pytest.
     assert "recovery has not advanced for 46 s" in str(app.crash_reason)
 
 
-def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With code 1, after the time given."""
+def test_a_process_that_hangs_is_ended(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With code 1, after the time given, and with its last line where there is one."""
     codes: list[int] = []
     monkeypatch.setattr(os, "_exit", codes.append)
 
     worker.end_process_later(0.01).join(5)
+    worker.end_process_later(0.01, "error: why").join(5)
 
-    assert codes == [1]
+    assert codes == [1, 1]
+    assert capfd.readouterr().err == "error: why\n"
