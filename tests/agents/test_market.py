@@ -7,6 +7,7 @@ import pytest
 from faust.types import TP
 
 from mts_stream import metrics
+from mts_stream.agents import market
 from mts_stream.agents.checkpoints import SavedCheckpoints
 from mts_stream.agents.market import Market
 from mts_stream.agents.outbox import Outbox
@@ -67,6 +68,34 @@ async def test_poison_costs_one_dead_letter_and_nothing_else() -> None:
     assert letters[0]["payload_base64"] == "AHBvaXNvbg=="
     assert len(desk.sent(topics.FUNDING)) == 2
     assert (counted("dead"), counted("evaluated")) == (before[0] + 2, before[1] + 2)
+
+
+class Lines:
+    """A logger that keeps its warnings, and passes over what else it is told."""
+
+    def __init__(self) -> None:
+        self.warnings: list[dict[str, Any]] = []
+
+    def info(self, event: str, **values: Any) -> None:
+        pass
+
+    def warning(self, event: str, **values: Any) -> None:
+        self.warnings.append({"event": event} | values)
+
+
+async def test_a_dead_letter_has_a_line_at_most_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of a flood is said with where it stood and why; the topic has them all."""
+    lines = Lines()
+    monkeypatch.setattr(market, "log", lines)
+    desk = Desk()
+
+    await desk.batch(0, *[b"\x00poison"] * 20)
+
+    assert len(desk.sent(topics.DEAD_LETTERS)) == 20
+    first = lines.warnings[0]
+    assert (first["event"], first["reason"], first["suppressed"]) == ("dead letter", "not_an_envelope", 0)
+    assert (first["topic"], first["partition"], first["offset"]) == (topics.RAW, 0, 0)
+    assert len(lines.warnings) < 5
 
 
 async def test_records_read_again_are_skipped() -> None:
