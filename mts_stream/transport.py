@@ -67,6 +67,11 @@ def first_offset(app: Any, tp: TP) -> int | None:
     return offset
 
 
+def go_back(app: Any, tp: TP, offset: int) -> None:
+    """Read a partition again from an offset on, soon: what was handed on from there did not arrive."""
+    app.consumer.returns[tp] = offset
+
+
 async def commit(app: Any, offsets: Mapping[TP, int]) -> bool:
     """Commit the offset of the next record to read of each partition that is still ours and where it is a step ahead.
 
@@ -100,6 +105,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self.first_offsets: dict[TP, int] = {}
         self._expected: dict[TP, int] = {}  # the offset that must come next; absent: not ours
         self._sought: dict[TP, int] = {}  # where a hole made us seek back already
+        self.returns: dict[TP, int] = {}  # where an agent asks to go back to, by partition
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -110,6 +116,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """Messages of what was fetched; Faust's rules, and whole batches where the topic is batched."""
+        await self._go_back()
         records, active = await self._wait_next_records(timeout)
         # Read after the wait, as in Faust: before it, changelog records that came with the new generation
         # would be dropped, and recovery would hang.
@@ -162,6 +169,16 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._expected[tp] = batch[-1][0] + 1
         return batch
 
+    async def _go_back(self) -> None:
+        """Here and not where it was asked for: a seek waits for the thread that a rebalance may hold."""
+        while self.returns and self.flow_active:
+            tp, offset = self.returns.popitem()
+            expected = self._expected.get(tp)
+            if expected is not None and expected > offset:
+                self._expected[tp] = offset
+                await self._seek_back(tp, offset, expected)
+                self._sought.pop(tp, None)
+
     async def _seek_back(self, tp: TP, expected: int, came: int) -> None:
         self._sought[tp] = expected
         metrics.REWINDS.inc()
@@ -188,7 +205,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.seek_wait(earliest)
         self.first_offsets = {tp: earliest.get(tp, self._committed_offset[tp]) for tp in ours}
         self._expected = dict(self.first_offsets)
-        self._sought = {}
+        self._sought, self.returns = {}, {}
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109
         if self.flow_active and not self.app.client_only and not self._get_active_partitions():
@@ -210,5 +227,6 @@ class Transport(driver.Transport):  # type: ignore[misc]
 
 
 __all__ = [
-    "BatchRecord", "Transport", "batch_topic", "broker_url", "commit", "configure", "first_offset", "is_current"
+    "BatchRecord", "Transport", "batch_topic", "broker_url", "commit", "configure", "first_offset", "go_back",
+    "is_current"
 ]  # fmt: skip

@@ -201,3 +201,25 @@ async def test_a_commit_is_a_step_ahead_or_nothing() -> None:
 def test_the_brokers_url_names_every_server(servers: str, url: str) -> None:
     """As many as the setting lists."""
     assert transport.broker_url(Settings(kafka_bootstrap_servers=servers)) == url
+
+
+async def test_an_agent_can_have_a_partition_read_again() -> None:
+    """What was handed on and did not arrive comes once more, from the offset that the agent asks for."""
+    consumer = Fetching(fetched(5, 6, 7), fetched(6, 7, 8))
+    consumer.flow_active = True
+    assert await consumer.batches() == [[5, 6, 7]]
+
+    transport.go_back(SimpleNamespace(consumer=consumer), TP0, 6)
+
+    assert await consumer.batches() == [[6, 7, 8]]
+    assert consumer.sought == [{TP0: 6}]
+
+
+async def test_going_back_ends_with_the_generation() -> None:
+    """After a rebalance everything is read again from the committed offset anyway."""
+    consumer = Fetching(fetched(5))
+    transport.go_back(SimpleNamespace(consumer=consumer), TP0, 3)
+    consumer._expected = {}  # as when its partitions are revoked
+
+    assert await consumer.batches() == []
+    assert consumer.sought == []

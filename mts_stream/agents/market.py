@@ -21,6 +21,7 @@ from mts_stream.wire.codec import dead_letter, decode_record, encode_message, he
 
 YIELD_S = 0.02  # heartbeats, checkpoints and the web server get their turn within a batch
 SEND_AT_ONCE = 200
+HOLE_MAX_S = 30.0  # then the missing records are a bug
 DEAD_LETTER_LINE_S = 1.0  # a dead letter is said in the log at most so often; the topic has them all
 
 log = get_logger("mts_stream.market")
@@ -35,6 +36,7 @@ class Market:
         self._saved = saved
         self._outbox = outbox
         self._dead_letter_lines = Limited(every_s=DEAD_LETTER_LINE_S)
+        self._holes: dict[TP, tuple[int, float]] = {}  # offsets that did not arrive, and since when
 
     async def on_batch(self, tp: TP, records: list[BatchRecord], generation: int) -> None:
         """Handle the records in order; returns when everything they led to has been handed to the outbox."""
@@ -43,7 +45,8 @@ class Market:
                 return
             begin = transport.first_offset(self._app, tp)
             partition = await self._partition(tp.partition, generation, begin)
-            self._check_contiguous(tp, partition, begin, records[0][0])
+            if not self._follows(tp, partition, begin, records[0][0]):
+                return
             await _Batch(partition, self._outbox, self._dead_letter_lines).run(records)
             partition.position = max(partition.position or 0, records[-1][0] + 1)
             partition.handled_at = time.monotonic()
@@ -64,11 +67,26 @@ class Market:
         log.info("partition opened", partition=number, checkpoints=len(saved))
         return partition
 
-    def _check_contiguous(self, tp: TP, partition: Partition, begin: int | None, offset: int) -> None:
-        """Records that are missing here would be missing in the books: a bug, unless the log itself has the hole."""
+    def _follows(self, tp: TP, partition: Partition, begin: int | None, offset: int) -> bool:
+        """Whether a batch goes on where we are; if not, the transport goes back, and what comes meanwhile is dropped.
+
+        A batch handed on while a rebalance ends can be lost on its way (faust-streaming 0.15 clears its streams then).
+        Records that are missing here would be missing in the books, unless the log itself has the hole.
+        """
         expected = begin if partition.position is None else partition.position
-        if expected is not None and offset > expected and offset != begin:
+        if expected is None or offset <= expected or offset == begin:
+            self._holes.pop(tp, None)
+            return True
+        now = time.monotonic()
+        at, since = self._holes.get(tp, (-1, now))
+        if at != expected:
+            self._holes[tp] = (expected, now)
+            metrics.REWINDS.inc()
+            log.warning("records did not arrive: going back", partition=tp.partition, expected=expected, came=offset)
+            transport.go_back(self._app, tp, expected)
+        elif now - since > HOLE_MAX_S:
             raise AssertionError(f"{tp.topic}-{tp.partition}: records {expected} to {offset - 1} are missing")
+        return False
 
 
 class _Batch:

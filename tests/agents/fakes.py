@@ -65,6 +65,7 @@ class FakeConsumer:
 
     def __init__(self, diary: list[str]) -> None:
         self.first_offsets: dict[TP, int] = {}
+        self.returns: dict[TP, int] = {}
         self.assigned: set[TP] = {TP(topics.RAW, p) for p in range(4)}
         self.committed: dict[TP, int] = {}
         self.moved_on = False

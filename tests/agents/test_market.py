@@ -156,10 +156,26 @@ async def test_a_partition_that_stayed_ours_keeps_its_engine() -> None:
     assert [m["message_id"] for m in desk.sent(topics.FUNDING)] == ["1", "2", "3"]
 
 
-async def test_missing_records_stop_the_worker() -> None:
-    """A hole that the transport let through is a bug: books would lack what is in it."""
+async def test_records_that_did_not_arrive_are_asked_for_again() -> None:
+    """After a hole nothing is handled until the transport has gone back to it; it is asked once."""
     desk = Desk()
     await desk.batch(0, raw("A"))
+
+    await desk.batch(5, raw("A"))
+    await desk.batch(6, raw("A"))
+    assert desk.app.consumer.returns == {TP0: 1}
+    assert len(desk.sent(topics.FUNDING)) == 1
+    await desk.batch(1, *[raw("A")] * 5)
+
+    assert [m["message_id"] for m in desk.sent(topics.FUNDING)] == ["1", "2", "3", "4", "5", "6"]
+
+
+async def test_a_hole_that_stays_stops_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Books would lack what is in it."""
+    monkeypatch.setattr(market, "HOLE_MAX_S", -1.0)
+    desk = Desk()
+    await desk.batch(0, raw("A"))
+    await desk.batch(5, raw("A"))
 
     with pytest.raises(AssertionError, match="records 1 to 4 are missing"):
         await desk.batch(5, raw("A"))
