@@ -81,7 +81,6 @@ class Settings(BaseSettings):
     # Worker
     checkpoint_interval_s: float = Field(10, gt=0, le=600)
     fetch_records_max: int = Field(1000, ge=1, le=100_000)
-    fetch_queue_kib: int = Field(65_536, ge=1024)
     results_unsent_max: int = Field(20_000, ge=100)
     broker_session_timeout_s: int = Field(10, ge=6, le=300)
     worker_instance_id: str = Field("", max_length=200)  # one of its own for each worker, or none

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 VENUES = ("binance", "bybit")
 MARKETS = ("perp", "spot")
-STATUSES = ("trading", "halted", "settling", "delisted")
 
 
 @dataclass(frozen=True, slots=True)

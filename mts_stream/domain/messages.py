@@ -26,8 +26,8 @@ class LegQuote:
 
 
 @dataclass(slots=True)
-class ArbitrageMessage:
-    """`arbitrage.opened` or `arbitrage.updated` of an opportunity."""
+class SignalMessage:
+    """What every signal about an opportunity says: which one, when, under which settings, on which legs."""
 
     id: str
     type: str
@@ -41,6 +41,12 @@ class ArbitrageMessage:
     event: int
     direction: str
     legs: list[LegQuote]
+
+
+@dataclass(slots=True)
+class ArbitrageMessage(SignalMessage):
+    """`arbitrage.opened` or `arbitrage.updated` of an opportunity."""
+
     size: str
     buy_notional: str
     sell_notional: str
@@ -68,21 +74,9 @@ class ArbitrageClosed(ArbitrageMessage):
 
 
 @dataclass(slots=True)
-class FundingMessage:
+class FundingMessage(SignalMessage):
     """`funding.opened` of a funding arbitrage: long the buy leg, short the sell leg, over the horizon."""
 
-    id: str
-    type: str
-    schema_version: int
-    pair: str
-    event_time_ns: int
-    emitted_ns: int
-    expires_ns: int
-    config_id: str
-    opportunity_id: str
-    event: int
-    direction: str
-    legs: list[LegQuote]
     carry_bps: str
     cost_bps: str
     net_bps: str
@@ -159,5 +153,4 @@ class BookQuality:
     invalidations: dict[str, int]
 
 
-Signal = ArbitrageMessage | FundingMessage
-Message = ArbitrageMessage | FundingMessage | SpreadWindow | FundingChange | BookQuality
+Message = SignalMessage | SpreadWindow | FundingChange | BookQuality

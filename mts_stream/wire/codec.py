@@ -22,6 +22,7 @@ from mts_stream.domain.messages import (
     FundingClosed,
     FundingMessage,
     Message,
+    SignalMessage,
     SpreadWindow,
 )
 from mts_stream.errors import BadRecordError
@@ -107,14 +108,14 @@ def key_of(message: Message) -> bytes:
 
 def encode_message(message: Message, emitted_ns: int | None = None) -> bytes:
     """A result as the bytes of its record; `emitted_ns` is the clock when sent, event time without one (replay)."""
-    if emitted_ns is not None and isinstance(message, ArbitrageMessage | FundingMessage):
+    if emitted_ns is not None and isinstance(message, SignalMessage):
         message.emitted_ns = emitted_ns
     return _encoder.encode(message)
 
 
 def headers_of(message: Message) -> list[tuple[str, bytes]]:
     """CloudEvents 1.0 attributes of a signal, in Kafka's binary binding; other results have none."""
-    if not isinstance(message, ArbitrageMessage | FundingMessage):
+    if not isinstance(message, SignalMessage):
         return []
     time = datetime.fromtimestamp(message.event_time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return [
