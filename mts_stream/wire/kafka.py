@@ -286,9 +286,9 @@ class GroupOffsets:
 
     def __init__(self, settings: Settings, group: str, topics: Iterable[str]) -> None:
         self.settings = settings
-        self._consumer = Consumer(client_config(settings, **{"group.id": group, "enable.auto.commit": False}))
         counts = topic_partitions(settings)
         self._partitions = [(name, p) for name in topics for p in range(counts.get(name, 0))]
+        self._consumer = Consumer(client_config(settings, **{"group.id": group, "enable.auto.commit": False}))
 
     def read(self) -> dict[tuple[str, int], int]:
         """The committed offsets by topic and partition; raises KafkaUnavailableError. Blocks."""

@@ -20,6 +20,7 @@ from mts_stream.local.ports import free_ports
 from mts_stream.settings import Settings
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import Reader, client_config, committed_offsets, create_topics
+from tests.integration.pages import get_page
 from tests.sinks.messages import Sent
 
 DEADLINE_S = 60.0
@@ -148,13 +149,7 @@ class SinkProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a page; 0 while nobody listens."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
+        return get_page(self.port, path)
 
     def health(self) -> tuple[int, str]:
         """The status of /health and its reason."""

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,6 +25,7 @@ from mts_stream.settings import Settings
 from mts_stream.wire import topics
 from mts_stream.wire.codec import decode_record, encode_message, topic_of
 from mts_stream.wire.kafka import Reader, Record, client_config, create_topics, producer_config
+from tests.integration.pages import get_page
 
 
 def free_port() -> int:
@@ -224,13 +223,7 @@ class Worker:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a page; 0 where nothing answers."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
+        return get_page(self.port, path)
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
