@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from mts_stream.local.ports import free_ports
 from mts_stream.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +26,7 @@ POLL_S = 0.2
 
 def free_port() -> int:
     """A port that nobody has."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def substituted(text: str, given: dict[str, str]) -> str:

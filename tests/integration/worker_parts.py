@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from mts_stream.domain.engine import PartitionEngine
 from mts_stream.errors import BadRecordError
+from mts_stream.local.ports import free_ports
 from mts_stream.settings import Settings
 from mts_stream.wire import topics
 from mts_stream.wire.codec import decode_record, encode_message, topic_of
@@ -30,9 +30,7 @@ from tests.integration.pages import get_page
 
 def free_port() -> int:
     """A port that nobody has."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_ports(1)[0]
 
 
 CAPTURES = Path(__file__).parents[1] / "data" / "conformance"
