@@ -15,8 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mts_stream.domain.economics import EconomicSettings, Route
 from mts_stream.domain.fees import Fee, FeeSchedule
-from mts_stream.domain.instrument import MARKETS, VENUES
+from mts_stream.domain.instrument import MARKETS
 from mts_stream.errors import SettingsError
+from mts_stream.exchanges import VENUES
 
 DECIMALS_MAX = 12
 
@@ -31,9 +32,23 @@ def _plain(value: Decimal) -> Decimal:
     return value
 
 
+def _http_url(value: str) -> str:
+    if not re.match(r"^https?://[^\s/]+", value):
+        raise ValueError("must start with http:// or https:// and a host")
+    return value.rstrip("/")
+
+
+def _ws_url(value: str) -> str:
+    if not re.match(r"^wss?://[^\s/]+", value):
+        raise ValueError("must start with ws:// or wss:// and a host")
+    return value.rstrip("/")
+
+
 Exact = Annotated[Decimal, AfterValidator(_plain)]
 NotNegative = Annotated[Exact, Field(ge=0)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+WsUrl = Annotated[str, AfterValidator(_ws_url)]
 
 
 class Settings(BaseSettings):
@@ -52,7 +67,7 @@ class Settings(BaseSettings):
     replication_factor: int = Field(1, ge=1, le=15)
 
     # ClickHouse
-    clickhouse_url: str = "http://127.0.0.1:8123"
+    clickhouse_url: HttpUrl = "http://127.0.0.1:8123"
     clickhouse_database: str = Field("mts", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
@@ -98,12 +113,12 @@ class Settings(BaseSettings):
     # Producers
     pairs: str = ""
     pairs_top: int = Field(20, ge=1, le=2000)
-    binance_spot_ws_url: str = "wss://data-stream.binance.vision"
-    binance_spot_rest_url: str = "https://data-api.binance.vision"
-    binance_perp_ws_url: str = "wss://fstream.binance.com"
-    binance_perp_rest_url: str = "https://fapi.binance.com"
-    bybit_ws_url: str = "wss://stream.bybit.com"
-    bybit_rest_url: str = "https://api.bybit.com"
+    binance_spot_ws_url: WsUrl = "wss://data-stream.binance.vision"
+    binance_spot_rest_url: HttpUrl = "https://data-api.binance.vision"
+    binance_perp_ws_url: WsUrl = "wss://fstream.binance.com"
+    binance_perp_rest_url: HttpUrl = "https://fapi.binance.com"
+    bybit_ws_url: WsUrl = "wss://stream.bybit.com"
+    bybit_rest_url: HttpUrl = "https://api.bybit.com"
     producer_queue_records: int = Field(100_000, ge=100)
     producer_stalled_s: float = Field(5, gt=0)
     keyframe_interval_s: float = Field(60, ge=1, le=60)
@@ -133,20 +148,6 @@ class Settings(BaseSettings):
     def _routes_exist(cls, value: str) -> str:
         parse_routes(value)
         return value
-
-    @field_validator("clickhouse_url", "binance_spot_rest_url", "binance_perp_rest_url", "bybit_rest_url")
-    @classmethod
-    def _http_url(cls, value: str) -> str:
-        if not re.match(r"^https?://[^\s/]+", value):
-            raise ValueError("must start with http:// or https:// and a host")
-        return value.rstrip("/")
-
-    @field_validator("binance_spot_ws_url", "binance_perp_ws_url", "bybit_ws_url")
-    @classmethod
-    def _ws_url(cls, value: str) -> str:
-        if not re.match(r"^wss?://[^\s/]+", value):
-            raise ValueError("must start with ws:// or wss:// and a host")
-        return value.rstrip("/")
 
     @model_validator(mode="after")
     def _agree(self) -> "Settings":

@@ -115,7 +115,7 @@ class ProducerService:
     def _clients(self, session: aiohttp.ClientSession) -> dict[VenueMarket, RestClient]:
         clients = {}
         for market in MARKETS:
-            name = _prefix(market) + "_rest_url"
+            name = f"{market.host}_rest_url"
             budget = WeightBudget(market.rest_limits.weight_per_minute, self.settings.rest_weight_share)
             clients[market] = RestClient(market, getattr(self.settings, name), name.upper(), session, budget)
         return clients
@@ -139,7 +139,7 @@ class ProducerService:
             self.publisher, conn, market.venue, market.market, channel, self.settings.partitions
         )  # fmt: skip
         feed = Feed(market, route, writer, self.publisher, pairs, scheduler, self.settings.keyframe_interval_s)
-        url = getattr(self.settings, _prefix(market) + "_ws_url") + route.path
+        url = getattr(self.settings, f"{market.host}_ws_url") + route.path
         per_s = market.socket_limits.messages_per_s
         self.feeds[conn] = feed
         self.connections[conn] = Connection(conn, url, feed, self.clock, per_s, lambda: self.publisher.has_room)
@@ -185,10 +185,6 @@ class ProducerService:
             "lost": self.publisher.lost,
             "unconfirmed": self.unconfirmed,
         }
-
-
-def _prefix(market: VenueMarket) -> str:
-    return market.venue if market.venue == "bybit" else f"{market.venue}_{market.market}"
 
 
 def _shards(symbols: dict[str, str], size: int) -> Iterator[dict[str, str]]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-VENUES = ("binance", "bybit")
 MARKETS = ("perp", "spot")
 
 

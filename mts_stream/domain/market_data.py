@@ -37,7 +37,8 @@ class DepthUpdate:
     """A change of a book, or with `replaces` the whole book.
 
     `first_id`, `last_id`, `previous_id` are U, u and pu of Binance, `last_id` is u of Bybit; None where the venue
-    has none. `exchange_ns` is Binance's E or Bybit's ts. `known_range` is (lowest bid, highest ask) of a keyframe.
+    has none, and by those that are there the book knows what may follow. `exchange_ns` is Binance's E or Bybit's ts.
+    `known_range` is (lowest bid, highest ask) of a keyframe.
     """
 
     origin: Origin

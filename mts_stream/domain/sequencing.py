@@ -44,7 +44,6 @@ class SequencedBook:
         self.applied_ns = 0  # received time of the last record applied
         self.applied_id = ""  # and its message id
         self.differing_keyframes = 0
-        self._follows = _FOLLOWS[venue, market]
 
     def is_ours(self, origin: Origin) -> bool:
         """Whether a record is of this book's connection and generation."""
@@ -109,7 +108,7 @@ class SequencedBook:
     ) -> Taken:
         if update.last_id <= self.sequence:
             return Taken.STALE
-        if not self._follows(self, update):
+        if not _follows(self, update):
             self._invalidate("gap")
             return Taken.IGNORED
         self.book.update(bids, asks)
@@ -173,27 +172,11 @@ class SequencedBook:
         self.book.know(*(None if data[n] is None else scaled(data[n]) for n in ("lowest_bid", "highest_ask")))
 
 
-def _follows_binance_spot(book: SequencedBook, update: DepthUpdate) -> bool:
-    """Spot ids are contiguous: U <= local + 1 (exchanges.md 1.3: the documented first rule is off by one)."""
-    return update.first_id is not None and update.first_id <= book.sequence + 1
-
-
-def _follows_binance_perp(book: SequencedBook, update: DepthUpdate) -> bool:
-    """USD-M ids are not contiguous, `pu` chains them; the first event after a snapshot straddles its id."""
-    previous = update.previous_id
-    if previous is None:
-        return False
-    return previous == book.sequence or (book.fresh and previous <= book.sequence <= update.last_id)
-
-
-def _follows_bybit(book: SequencedBook, update: DepthUpdate) -> bool:
-    """Each delta adds one to u (measured on 5.8 million deltas, exchanges.md 2.2)."""
-    return update.last_id == book.sequence + 1
-
-
-_FOLLOWS = {
-    ("binance", "spot"): _follows_binance_spot,
-    ("binance", "perp"): _follows_binance_perp,
-    ("bybit", "spot"): _follows_bybit,
-    ("bybit", "perp"): _follows_bybit,
-}
+def _follows(book: SequencedBook, update: DepthUpdate) -> bool:
+    """By the ids that the venue gives: a link to the frame before, a range, or one number that rises by one."""
+    if update.previous_id is not None:  # Binance USD-M, whose ids are not contiguous; the first frame straddles
+        previous = update.previous_id
+        return previous == book.sequence or (book.fresh and previous <= book.sequence <= update.last_id)
+    if update.first_id is not None:  # Binance spot; the documented first rule is off by one
+        return update.first_id <= book.sequence + 1
+    return update.last_id == book.sequence + 1  # Bybit, measured on 5.8 million deltas

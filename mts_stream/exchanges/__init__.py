@@ -1,22 +1,14 @@
-"""The registry of exchanges: one pure module per venue."""
+"""The registry of venues: one package each, one line here (docs/adding-a-venue.md)."""
 
-from collections.abc import Callable
-
-from msgspec import Raw
-
-from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
 from mts_stream.exchanges import binance, bybit
-from mts_stream.exchanges.venue import VenueMarket
+from mts_stream.exchanges.venue import Venue, VenueMarket
 
-DepthDecoder = Callable[[Raw, Origin, str, KnownRange | None], DepthUpdate]
-FundingDecoder = Callable[[Raw, Origin], FundingUpdate]
+VENUES: dict[str, Venue] = {
+    venue.name: venue
+    for venue in (
+        binance.VENUE,
+        bybit.VENUE,
+    )
+}
 
-DEPTH: dict[str, DepthDecoder] = {"binance": binance.decode_depth, "bybit": bybit.decode_depth}
-FUNDING: dict[str, FundingDecoder] = {"binance": binance.decode_funding, "bybit": bybit.decode_funding}
-
-MARKETS: tuple[VenueMarket, ...] = (
-    binance.BinanceSpot(),
-    binance.BinancePerp(),
-    bybit.BybitSpot(),
-    bybit.BybitPerp(),
-)
+MARKETS: tuple[VenueMarket, ...] = tuple(market for venue in VENUES.values() for market in venue.markets)

@@ -4,8 +4,9 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from mts_stream.domain.instrument import MARKETS, VENUES, Instrument, PairListing
+from mts_stream.domain.instrument import MARKETS, Instrument, PairListing
 from mts_stream.errors import BadRecordError
+from mts_stream.exchanges import VENUES
 
 
 class LegRecord(msgspec.Struct):

@@ -3,13 +3,13 @@
 Everything here is pure: bytes in, values out. The producers own sockets, requests, clocks and retries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from msgspec import Raw, Struct
 
-from mts_stream.domain.market_data import Level
+from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Level, Origin
 
 Verdict = Literal["applies", "stale", "gap"]
 ControlKind = Literal["ack", "refused", "pong", "shutdown", "ignored", "unknown"]
@@ -166,6 +166,7 @@ class VenueMarket(Protocol):
 
     venue: str
     market: str
+    host: str  # the settings <host>_ws_url and <host>_rest_url are its addresses
     routes: tuple[SocketRoute, ...]
     socket_limits: SocketLimits
     rest_limits: RestLimits
@@ -225,3 +226,21 @@ class VenueMarket(Protocol):
 
     def refusal(self, body: bytes) -> Refusal | None:
         """The error that a body states, whatever the HTTP status; None if it states none."""
+
+
+DepthDecoder = Callable[[Raw, Origin, str, KnownRange | None], DepthUpdate]
+FundingDecoder = Callable[[Raw, Origin], FundingUpdate]
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """A venue whole: its name in the log, its markets, and how its frames in the log become domain events.
+
+    `decode_depth` takes a frame, its origin, its kind (`frame` or `keyframe`) and the known range; the decoders raise
+    BadRecordError or msgspec.DecodeError and nothing else.
+    """
+
+    name: str
+    markets: tuple[VenueMarket, ...]
+    decode_depth: DepthDecoder
+    decode_funding: FundingDecoder

@@ -26,7 +26,7 @@ from mts_stream.domain.messages import (
     SpreadWindow,
 )
 from mts_stream.errors import BadRecordError
-from mts_stream.exchanges import DEPTH, FUNDING
+from mts_stream.exchanges import VENUES
 from mts_stream.exchanges.registry import decode_listing
 from mts_stream.wire import topics
 from mts_stream.wire.envelope import Envelope, decode_envelope
@@ -75,9 +75,9 @@ def decode_event(envelope: Envelope) -> MarketEvent:
 def _decode(envelope: Envelope, origin: Origin) -> MarketEvent:
     match envelope.kind, envelope.channel:
         case "frame" | "keyframe", "depth":
-            return DEPTH[envelope.venue](envelope.frame, origin, envelope.kind, envelope.range)
+            return VENUES[envelope.venue].decode_depth(envelope.frame, origin, envelope.kind, envelope.range)
         case "frame" | "keyframe", "funding":
-            return FUNDING[envelope.venue](envelope.frame, origin)
+            return VENUES[envelope.venue].decode_funding(envelope.frame, origin)
         case "status", _:
             return _connection_status(envelope, origin)
         case "registry", _:

@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
-from mts_stream.domain.instrument import MARKETS, VENUES
+from mts_stream.domain.instrument import MARKETS
 from mts_stream.errors import BadRecordError
+from mts_stream.exchanges import VENUES
 
 VERSION = 1
 REGISTRY_VENUE = "mts"
@@ -71,8 +72,11 @@ def _why(value: bytes, error: Exception) -> tuple[str, str]:
 
 def _check_origin(envelope: Envelope) -> None:
     is_registry = envelope.kind == "registry"
-    venues, markets = ((REGISTRY_VENUE,), (REGISTRY_MARKET,)) if is_registry else (VENUES, MARKETS)
-    if envelope.venue not in venues or envelope.market not in markets:
+    if is_registry:
+        is_known = (envelope.venue, envelope.market) == (REGISTRY_VENUE, REGISTRY_MARKET)
+    else:
+        is_known = envelope.venue in VENUES and envelope.market in MARKETS
+    if not is_known:
         raise BadRecordError("unknown_venue", f"{envelope.venue!r} {envelope.market!r} in a {envelope.kind} record")
     if envelope.kind not in KINDS or envelope.channel not in CHANNELS:
         raise BadRecordError("unknown_kind", f"kind {envelope.kind!r} of channel {envelope.channel!r}")

@@ -67,10 +67,10 @@ def diff(
     leg: str, bids: str, asks: str, *, first_id: int, last_id: int, previous_id: int | None = None,
     exchange_ms: float | None = None, **where: Any,
 ) -> DepthUpdate:  # fmt: skip
-    """A change of a book."""
+    """A change of a book; a venue without first ids (Bybit) has `first_id` 0."""
     return DepthUpdate(
         origin(leg, **where), replaces=False, is_keyframe=False, last_id=last_id, bids=levels(bids),
-        asks=levels(asks), first_id=first_id, previous_id=previous_id,
+        asks=levels(asks), first_id=first_id or None, previous_id=previous_id,
         exchange_ns=None if exchange_ms is None else T0 + int(exchange_ms * MS),
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
 from mts_stream.errors import BadRecordError
-from mts_stream.exchanges.bybit_rest import BybitRest
+from mts_stream.exchanges.bybit.rest import BybitRest
 from mts_stream.exchanges.venue import (
     BookImage,
     Control,
@@ -98,7 +98,7 @@ def _whole(origin: Origin, name: str, text: str, unit: int) -> int | None:
     return int(text) * unit
 
 
-# What the producers need of the venue: streams, control frames, the book recipe's rules. REST: bybit_rest.py.
+# What the producers need of the venue: streams, control frames, the book recipe's rules. REST: rest.py.
 
 BOOK_LEVELS = 50
 
@@ -132,6 +132,7 @@ _ticker_data = msgspec.json.Decoder(dict[str, Any])
 class BybitMarket(BybitRest):
     """Spot or linear: wss://stream.bybit.com/v5/public/<category>, https://api.bybit.com/v5/market."""
 
+    host = "bybit"
     routes: tuple[SocketRoute, ...]
     socket_limits: SocketLimits
     rest_limits = RestLimits(7200, "")  # 600 requests in 5 s per address, each of weight 1 (2.4)

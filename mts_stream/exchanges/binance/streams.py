@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
 from mts_stream.errors import BadRecordError
-from mts_stream.exchanges.binance_rest import BinanceRest, PerpRest, SpotRest
+from mts_stream.exchanges.binance.rest import BinanceRest, PerpRest, SpotRest
 from mts_stream.exchanges.venue import (
     BookImage,
     BookSnapshot,
@@ -86,7 +86,7 @@ def decode_funding(frame: Raw, origin: Origin) -> FundingUpdate:
     return FundingUpdate(origin, mark.r or None, mark.T * NS_PER_MS if mark.T else None, None)
 
 
-# What the producers need of the venue: streams, control frames, the book recipe's rules. REST: binance_rest.py.
+# What the producers need of the venue: streams, control frames, the book recipe's rules. REST: rest.py.
 
 
 class _Combined(msgspec.Struct):
@@ -218,6 +218,7 @@ class BinanceSpot(SpotRest, _Binance):
     """Spot: wss://data-stream.binance.vision/stream, https://data-api.binance.vision/api/v3."""
 
     market = "spot"
+    host = "binance_spot"
     routes: tuple[SocketRoute, ...] = (SocketRoute("public", "/stream", ("depth",)),)
     socket_limits = SocketLimits(messages_per_s=5, topics_per_request=200)
     rest_limits = RestLimits(6000, "X-MBX-USED-WEIGHT-1M")
@@ -235,6 +236,7 @@ class BinancePerp(PerpRest, _Binance):
     """USD-M: wss://fstream.binance.com, books on /public, funding on /market since 2026-04-23 (0.1)."""
 
     market = "perp"
+    host = "binance_perp"
     routes: tuple[SocketRoute, ...] = (
         SocketRoute("public", "/public/stream", ("depth",)),
         SocketRoute("market", "/market/stream", ("funding",)),
