@@ -66,6 +66,15 @@ UNDELIVERED = _counter(_PRODUCER, "mts_undelivered_total", "Records that Kafka d
 QUEUED_RECORDS = _gauge(_PRODUCER, "mts_queued_records", "Records handed over and not confirmed yet")
 CONNECTIONS_UP = _gauge(_PRODUCER, "mts_connection_up", "1 while the connection is up", "conn")
 RECONNECTS = _counter(_PRODUCER, "mts_reconnects_total", "Connections opened anew, by reason", "conn", "reason")
+ATTEMPTS_DELAYED = _counter(
+    _PRODUCER, "mts_connection_attempts_delayed_total", "Attempts to connect held back by the venue's limit", "host"
+)
+CONNECTIONS_CHANGED = _counter(
+    _PRODUCER, "mts_connections_changed_total", "Planned changes of a connection, by outcome", "outcome"
+)
+SUBSCRIPTION_FAULTS = _counter(
+    _PRODUCER, "mts_subscription_faults_total", "Subscriptions that went wrong, by reason", "venue", "market", "reason"
+)
 RESYNCS = _counter(_PRODUCER, "mts_resyncs_total", "Books synchronised anew, by reason", "venue", "market", "reason")
 REST_WEIGHT = _gauge(
     _PRODUCER, "mts_rest_weight_used", "Weight used in the venue's minute, as the venue reports it", "venue", "market"

@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     registry_interval_s: float = Field(60, ge=1, le=60)
     rest_weight_share: float = Field(0.5, gt=0, le=1)
     symbols_per_connection: int = Field(200, ge=1, le=1000)
+    connection_life_s: float = Field(0, ge=0)
     producer_metrics_port: Port = 6068
 
     # Live page

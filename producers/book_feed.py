@@ -1,4 +1,8 @@
-"""One book from socket to log: every frame as it came, keyframes when due, snapshots asked for when needed."""
+"""One book from socket to log: every frame as it came, keyframes when due, snapshots asked for when needed.
+
+While a connection is changed there are two of a book. The new one is silent until it stands where the old one stands;
+then it takes the lead with a keyframe, and the old one is silent from there on.
+"""
 
 from collections.abc import Callable
 from zlib import crc32
@@ -8,6 +12,7 @@ from mts_stream.logs import get_logger
 from mts_stream.metrics import RESYNCS
 from producers.books import RANGE_USED_MAX, ProducerBook
 from producers.records import RecordWriter
+from producers.stillness import LAG_NS_MAX, QUIET_NS, Stillness
 
 NS_PER_S = 1_000_000_000
 HEALTH_EVERY_NS = 2 * NS_PER_S
@@ -37,6 +42,14 @@ class BookFeed:
         self._ask_due_ns: int | None = None  # while an answer is awaited: when to ask again
         self.has_spoken = False
         self._crossed_since_ns: int | None = None
+        self._is_silent = False
+        self._leader: BookFeed | None = None  # the same book on the connection that is being left
+        self._lag, self._quiet = Stillness(), Stillness()
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the same book on another connection still speaks in its place."""
+        return self._leader is not None
 
     @property
     def is_synced(self) -> bool:
@@ -48,9 +61,30 @@ class BookFeed:
         self.book.reset()
         self.has_spoken = False
         self._ask_due_ns = self._keyframe_due_ns = self._crossed_since_ns = None
+        self._lag.forget()
+        self._quiet.forget()
+
+    def follow(self, leader: "BookFeed") -> None:
+        """Write nothing until this book stands where the leader's does."""
+        self._leader, self._is_silent = leader, True
+
+    def take_rest(self, now_ns: int) -> None:
+        """The leader's connection is lost: take its book if the frames here join it, else begin as if alone."""
+        if self._leader is None:
+            return
+        self._try_to_lead(now_ns)
+        if self._leader is not None:
+            self._leader, self._is_silent = None, False
+            if self.book.is_synced:
+                self._keyframe(now_ns)
+            elif self.has_spoken and self._market.snapshots_by_rest:
+                self._ask_now(now_ns)
 
     def on_frame(self, frame: DepthFrame, received_ns: int) -> None:
         """Write a frame and follow it; the engine sees a gap by the frame itself."""
+        if self._is_silent:
+            self._follow_on(frame, received_ns)
+            return
         self._writer.record("depth", "frame", self.symbol, self.pair, received_ns, frame.frame)
         self.has_spoken = True
         try:
@@ -66,9 +100,43 @@ class BookFeed:
         elif outcome == "buffered" and self._ask_due_ns is None and self._market.snapshots_by_rest:
             self._ask_now(received_ns)
 
+    def _follow_on(self, frame: DepthFrame, received_ns: int) -> None:
+        """Follow a frame without a word, and take the lead where that can be."""
+        if self._leader is None:
+            return
+        self.has_spoken = True
+        try:
+            if self.book.on_frame(frame) == "gap":
+                self._resync("gap", received_ns, f"after {frame.last_id}")
+        except ValueError as error:
+            self._resync("bad_levels", received_ns, str(error))
+        self._try_to_lead(received_ns)
+
+    def _try_to_lead(self, now_ns: int, is_quiet: bool = False) -> None:
+        """Lead as soon as this book is no older than the leader's, with a keyframe: no moment is without a book."""
+        leader = self._leader
+        if leader is None or not (self.book.is_synced or self._join(leader, is_quiet)):
+            return
+        is_behind = leader.book.is_synced and self.book.last_id < leader.book.last_id
+        if is_behind and self._lag.lasted_ns(leader, now_ns) < LAG_NS_MAX:
+            return
+        leader._is_silent = True
+        self._leader, self._is_silent = None, False
+        self._ask_due_ns = None
+        self._keyframe(now_ns)
+
+    def _join(self, leader: "BookFeed", is_quiet: bool) -> bool:
+        """Where snapshots come by REST, the leader's book is one that costs nothing."""
+        if not self._market.snapshots_by_rest or not (self.has_spoken or is_quiet):
+            return False
+        try:
+            return self.book.join(leader.book)
+        except ValueError:  # the leader finds that out by itself, and its connection goes on
+            return False
+
     def on_snapshot(self, snapshot: BookSnapshot, body: bytes, now_ns: int) -> None:
         """A REST answer came: keep it for audit, and write the merged book where it joins the frames."""
-        if not self._writer.is_open:
+        if not self._writer.is_open or self._is_silent:
             return
         self._ask_due_ns = None
         self._writer.record("depth", "snapshot", self.symbol, self.pair, now_ns, body)
@@ -82,10 +150,21 @@ class BookFeed:
 
     def on_second(self, now_ns: int) -> None:
         """Write what is due, look at the book's health, ask again for what did not come."""
+        if self._is_silent:
+            self._wait_on(now_ns)
+            return
         try:
             self._look(now_ns)
         except ValueError as error:
             self._resync("bad_levels", now_ns, str(error))
+
+    def _wait_on(self, now_ns: int) -> None:
+        """A book that says nothing on either connection has nothing to join, and is where it was."""
+        leader = self._leader
+        if leader is None:
+            return
+        is_quiet = self._quiet.lasted_ns((self.has_spoken, leader.book.last_id), now_ns) >= QUIET_NS
+        self._try_to_lead(now_ns, is_quiet)
 
     def refresh(self, now_ns: int) -> None:
         """Write the whole book, due or not, if it stands; raises ValueError where its levels cannot be read."""

@@ -116,6 +116,20 @@ class ProducerBook:
         self._keeps = False
         return True
 
+    def join(self, other: "ProducerBook") -> bool:
+        """Go on from another connection's book of the same ids; False where the frames kept here do not follow it.
+
+        Raises ValueError where the other's levels cannot be read.
+        """
+        if self.is_synced or not other.is_synced:
+            return False
+        bids, asks = other.levels()
+        if not self.on_snapshot(BookSnapshot(other.last_id, list(bids.items()), list(asks.items()))):
+            return False
+        self._known, self._known_text, self._reach = other._known, other._known_text, other._reach
+        self._last = self._last or other._last
+        return True
+
     def _first_break(self, snapshot: BookSnapshot, frames: list[DepthFrame]) -> int | None:
         local_id, is_first = snapshot.last_id, True
         for index, frame in enumerate(frames):

@@ -52,6 +52,8 @@ def run(
     played = fault_settings(seed, **faults)
     if mode == "live" and played["faults"]:
         raise click.UsageError("--faults and --fault need --simulate: the venues break by themselves")
+    if mode == "live" and played["connection_life_s"]:
+        raise click.UsageError("--connection-life-s needs --simulate: the venues close connections by themselves")
     simulated = None
     if mode == "simulate":
         simulated = SimulatorSettings(pairs=sim_pairs, seed=seed, truth_file=truth, **played)

@@ -1,4 +1,4 @@
-"""One websocket kept open: connects, reads, pings, sends at the venue's rate, and begins anew when it ends.
+"""One websocket kept open: connects, reads, pings, keeps the venue's limits, and begins anew when it ends.
 
 The only importer of websockets. Reading never waits for Kafka: every frame goes straight to the feed, which cannot
 block. A connection ends at once for its feed (`down` in the log) and only then for the socket.
@@ -6,14 +6,17 @@ block. A connection ends at once for its feed (`down` in the log) and only then 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from mts_stream.logs import get_logger
+from mts_stream.metrics import ATTEMPTS_DELAYED
 from producers.backoff import Backoff
 from producers.clock import SlewedClock
+from producers.pacing import AttemptPace, MessagePace
 
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
@@ -22,7 +25,8 @@ READ_QUEUE_FRAMES = 1024
 OUTBOX_MESSAGES_MAX = 4096
 YIELD_FRAMES = 64
 TICK_S = 1.0
-KEEP_FREE_PER_S = 2  # of the venue's allowed messages: our pings and pongs count too
+KEEP_FREE_FOR_PONG = 1  # of the venue's allowed messages a second: pings and pongs count too
+KEEP_FREE_FOR_PING = KEEP_FREE_FOR_PONG + 1
 ROOM_POLL_S = 0.2
 
 log = get_logger(__name__)
@@ -37,8 +41,8 @@ class Handler(Protocol):
     def on_message(self, message: bytes, received_ns: int) -> None:
         """A text or binary message came."""
 
-    def on_heard(self, now_ns: int) -> None:
-        """A pong came."""
+    def on_pong(self, now_ns: int, pinged_ns: int) -> None:
+        """The answer to a ping came."""
 
     def on_second(self, now_ns: int) -> None:
         """A second passed, open or not."""
@@ -48,17 +52,22 @@ class Handler(Protocol):
 
 
 class Connection:
-    """Keeps one socket open until `close`; `has_room` holds it back while Kafka cannot take what it would bring."""
+    """Keeps one socket open until `close`.
+
+    `attempts` is shared by all connections to the host; `has_room` holds it back while Kafka cannot take what it
+    would bring.
+    """
 
     def __init__(
-        self, name: str, url: str, handler: Handler, clock: SlewedClock, messages_per_s: float,
+        self, name: str, url: str, handler: Handler, clock: SlewedClock, messages_per_s: float, attempts: AttemptPace,
         has_room: Callable[[], bool] = lambda: True, backoff: Backoff | None = None,
     ) -> None:  # fmt: skip
         self.name, self.url = name, url
         self.is_open = False
         self.gen = 0
         self._handler, self._clock, self._has_room = handler, clock, has_room
-        self._send_every_s = 1 / max(1.0, messages_per_s - KEEP_FREE_PER_S)
+        self._messages_per_s, self._pace = messages_per_s, MessagePace(messages_per_s)
+        self._attempts, self._told_delay = attempts, False
         self._backoff = backoff or Backoff()
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX_MESSAGES_MAX)
         self._ended = asyncio.Event()
@@ -76,9 +85,14 @@ class Connection:
         if not self.is_open:
             return
         self.is_open = False
-        log.warning("connection down", conn=self.name, gen=self.gen, reason=reason)
+        tell = log.info if self._is_closing else log.warning
+        tell("connection down", conn=self.name, gen=self.gen, reason=reason)
         self._handler.on_close(reason, self._clock.now_ns())
         self._ended.set()
+
+    def now_ns(self) -> int:
+        """Its clock, Unix ns."""
+        return self._clock.now_ns()
 
     def close(self, reason: str) -> None:
         """End for good."""
@@ -90,6 +104,7 @@ class Connection:
         ticker = asyncio.create_task(self._tick())
         try:
             while not self._is_closing:
+                await self._wait_for_attempt()
                 began_s = asyncio.get_running_loop().time()
                 await self._attempt()
                 self._backoff.held(asyncio.get_running_loop().time() - began_s)
@@ -104,8 +119,23 @@ class Connection:
         while not self._has_room() and not self._is_closing:  # noqa: ASYNC110  room is counted, nobody signals it
             await asyncio.sleep(ROOM_POLL_S)
 
+    async def _wait_for_attempt(self) -> None:
+        wait_s = self._attempts.reserve(asyncio.get_running_loop().time())
+        if not wait_s:
+            return
+        ATTEMPTS_DELAYED.labels(self._attempts.host).inc()
+        if not self._told_delay:
+            self._told_delay = True
+            log.warning(
+                "waiting: the venue limits attempts to connect", conn=self.name, host=self._attempts.host,
+                wait_s=round(wait_s, 1),
+            )  # fmt: skip
+        await asyncio.sleep(wait_s)
+
     async def _attempt(self) -> None:
         """One connection from opening to its end."""
+        if self._is_closing:
+            return
         try:
             ws = await connect(
                 self.url, compression=None, max_size=MESSAGE_BYTES_MAX, max_queue=READ_QUEUE_FRAMES,
@@ -124,8 +154,9 @@ class Connection:
         now_ns = self._clock.now_ns()
         self.gen = max(self.gen + 1, now_ns // 1_000_000)
         self._outbox = asyncio.Queue(OUTBOX_MESSAGES_MAX)
+        self._pace = MessagePace(self._messages_per_s)
         self._ended.clear()
-        self.is_open = True
+        self.is_open, self._told_delay = True, False
         log.info("connection up", conn=self.name, gen=self.gen, url=self.url)
         self._handler.on_open(self, self.gen, now_ns)
         tasks = [asyncio.create_task(work) for work in (self._read(ws), self._write(ws), self._ping(ws))]
@@ -154,17 +185,26 @@ class Connection:
 
     async def _write(self, ws: ClientConnection) -> None:
         while True:
-            await ws.send(await self._outbox.get(), text=True)
-            await asyncio.sleep(self._send_every_s)
+            message = await self._outbox.get()
+            await self._take_turn(KEEP_FREE_FOR_PING)
+            await ws.send(message, text=True)
 
     async def _ping(self, ws: ClientConnection) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            asyncio.ensure_future(await ws.ping()).add_done_callback(self._on_pong)
+            await self._take_turn(KEEP_FREE_FOR_PONG)
+            pinged_ns = self._clock.now_ns()
+            asyncio.ensure_future(await ws.ping()).add_done_callback(partial(self._on_pong, pinged_ns))
 
-    def _on_pong(self, pong: "asyncio.Future[float]") -> None:
+    async def _take_turn(self, keep_free: int) -> None:
+        now_s = asyncio.get_running_loop().time
+        while wait_s := self._pace.wait_s(now_s(), keep_free):  # noqa: ASYNC110  the pace has a time, not an event
+            await asyncio.sleep(wait_s)
+        self._pace.sent(now_s())
+
+    def _on_pong(self, pinged_ns: int, pong: "asyncio.Future[float]") -> None:
         if self.is_open and not pong.cancelled() and pong.exception() is None:
-            self._handler.on_heard(self._clock.now_ns())
+            self._handler.on_pong(self._clock.now_ns(), pinged_ns)
 
     async def _tick(self) -> None:
         """Seconds on the loop's clock, without drift."""

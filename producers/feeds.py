@@ -1,24 +1,24 @@
 """One connection's traffic: its symbols, what its messages mean, its status and its quality. No sockets here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from itertools import count
 from typing import Protocol
 
 from mts_stream.exchanges.venue import Control, DepthFrame, SocketRoute, VenueMarket
 from mts_stream.logs import get_logger
-from mts_stream.metrics import CONNECTIONS_UP, DEAD_LETTERS, IGNORED_FRAMES, RECONNECTS, RESYNCS
+from mts_stream.metrics import CONNECTIONS_UP, DEAD_LETTERS, IGNORED_FRAMES, RECONNECTS
 from mts_stream.wire import topics
 from mts_stream.wire.codec import dead_letter
 from producers.book_feed import NS_PER_S, BookFeed
 from producers.quality import ConnectionQuality
 from producers.records import Outlet, RecordWriter
+from producers.subscriptions import Subscriptions
 from producers.tickers import TickerFeed
 
 ALIVE_NS_MAX = 2 * NS_PER_S
 DEAD_NS_MAX = 5 * NS_PER_S
-FIRST_FRAME_NS = 5 * NS_PER_S
-FIRST_FRAME_NS_MAX = 60 * NS_PER_S
+STALLED_NS = 2 * NS_PER_S  # between two of our seconds: this process slept, whatever the venue did
+FAREWELL_NS = 10 * NS_PER_S  # a venue that announced its end is left by then
 
 log = get_logger(__name__)
 
@@ -49,7 +49,9 @@ class Feed:
     ) -> None:  # fmt: skip
         self.market, self.route, self.writer = market, route, writer
         self.quality = ConnectionQuality(writer.conn, market.venue, market.market)
+        self.subscriptions = Subscriptions(market, writer.conn, self._send, self._has_spoken)
         self._outlet, self._desk = outlet, desk
+        self._keyframe_interval_s = keyframe_interval_s
         every_ns = int(max(1.0, keyframe_interval_s - 1) * NS_PER_S)
         self.books = {
             symbol: BookFeed(market, symbol, pair, writer, self._ask_snapshot, every_ns)
@@ -59,41 +61,69 @@ class Feed:
             symbol: TickerFeed(market, symbol, pair, writer, every_ns)
             for symbol, pair in (pairs.items() if "funding" in route.channels else ())
         }
+        self.opened_ns = 0
+        self.on_lost: Callable[[int], None] | None = None  # told before the books are void
         self._pairs = pairs
         self._retired: frozenset[str] = frozenset()
-        self._missing: set[str] = set()
-        self._missing_due_ns = 0
-        self._missing_wait_ns = FIRST_FRAME_NS
         self._link: Link | None = None
-        self._request_ids = count(1)
-        self._heard_ns = 0
-        self._heartbeat_due_ns = 0
+        self._heard_ns = self._second_ns = 0
+        self._pinged_ns = self._slept_ns = 0
+        self._farewell_due_ns: int | None = None
         self._resyncs_seen = 0
-        self._was_open = False
         writer.on_refused = self._on_refused
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its connection stands."""
+        return self._link is not None
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the venue has said that it will close this connection."""
+        return self._farewell_due_ns is not None
+
+    @property
+    def is_following(self) -> bool:
+        """Whether another connection still speaks for some of the symbols."""
+        return any(part.is_following for part in self._parts())
+
+    def heir(self, writer: RecordWriter) -> "Feed":
+        """A feed of the same symbols for another connection; it takes them over one by one, each without a hole."""
+        heir = Feed(self.market, self.route, writer, self._outlet, self._pairs, self._desk, self._keyframe_interval_s)
+        heir._retired = self._retired
+        for symbol in self._pairs.keys() - self._retired:
+            if symbol in self.books:
+                heir.books[symbol].follow(self.books[symbol])
+            if symbol in self.tickers:
+                heir.tickers[symbol].follow(self.tickers[symbol])
+        return heir
+
+    def take_rest(self, now_ns: int) -> None:
+        """The other connection is lost: speak for what it still spoke for."""
+        for part in self._parts():
+            part.take_rest(now_ns)
 
     def on_open(self, link: Link, gen: int, now_ns: int) -> None:
         """A new connection stands: say `up`, subscribe."""
-        self._link, self._heard_ns = link, now_ns
+        self._link, self.opened_ns = link, now_ns
+        self._heard_ns = self._second_ns = now_ns
+        self._pinged_ns = self._slept_ns = 0
+        self._farewell_due_ns = None
         self.writer.open(gen)
         self.writer.status("up", "", now_ns)
         self._reset()
-        names = self._topics_for(self._pairs.keys() - self._retired)
-        self._missing = set(names)
-        self._missing_wait_ns = FIRST_FRAME_NS
-        self._missing_due_ns = now_ns + FIRST_FRAME_NS
-        heartbeat_s = self.market.socket_limits.heartbeat_s
-        self._heartbeat_due_ns = now_ns + int(heartbeat_s * NS_PER_S) if heartbeat_s else 0
         CONNECTIONS_UP.labels(self.writer.conn).set(1)
-        self._subscribe(names, self.market.socket_limits.topics_per_request)
+        self.subscriptions.open(self._topics_for(self._pairs.keys() - self._retired), now_ns)
 
     def on_close(self, reason: str, now_ns: int) -> None:
         """The connection is lost: say `down` at once; all its books are void."""
         self.writer.close(reason, now_ns)
-        self._link = None
+        self._link = self._farewell_due_ns = None
+        CONNECTIONS_UP.labels(self.writer.conn).set(0)
+        if self.on_lost is not None:
+            self.on_lost(now_ns)
         self._reset()
         self.quality.reconnects += 1
-        CONNECTIONS_UP.labels(self.writer.conn).set(0)
         RECONNECTS.labels(self.writer.conn, reason.partition(":")[0]).inc()
 
     def follow(self, traded: AbstractSet[str]) -> None:
@@ -106,14 +136,13 @@ class Feed:
         if gone or back:
             log.info("symbols followed", conn=self.writer.conn, gone=sorted(gone), back=sorted(back))
         if self._link is not None:
-            per_request = self.market.socket_limits.topics_per_request
-            self._missing = (self._missing - set(self._topics_for(gone))) | set(self._topics_for(back))
-            self._request(self.market.unsubscribe, self._topics_for(gone), per_request)
-            self._subscribe(self._topics_for(back), per_request)
+            self.subscriptions.remove(self._topics_for(gone))
+            self.subscriptions.add(self._topics_for(back))
 
-    def on_heard(self, now_ns: int) -> None:
-        """A pong came."""
+    def on_pong(self, now_ns: int, pinged_ns: int) -> None:
+        """The answer to a ping came."""
         self._heard_ns = max(self._heard_ns, now_ns)
+        self._pinged_ns = max(self._pinged_ns, pinged_ns)
 
     def on_message(self, message: bytes, received_ns: int) -> None:
         """A message of the socket came."""
@@ -141,10 +170,8 @@ class Feed:
         """A second has passed: status, keyframes, liveness, heartbeat, quality."""
         if self._link is not None:
             self._speak(now_ns)
-        for book in self.books.values() if self._link is not None else ():
-            book.on_second(now_ns)
-        for ticker in self.tickers.values() if self._link is not None else ():
-            ticker.on_second(now_ns)
+        for part in self._parts() if self._link is not None else ():
+            part.on_second(now_ns)
         self._report(now_ns)
 
     def on_undelivered(self, gen: int) -> None:
@@ -153,30 +180,18 @@ class Feed:
             self._link.drop("undelivered")
 
     def _speak(self, now_ns: int) -> None:
+        if now_ns - self._second_ns > STALLED_NS:
+            self._heard_ns = self._slept_ns = now_ns  # what is read now may be old: only a new pong proves life
+        self._second_ns = now_ns
         silence_ns = now_ns - self._heard_ns
         if silence_ns > DEAD_NS_MAX:
             self._drop("silent")
-            return
-        if silence_ns <= ALIVE_NS_MAX:
-            self.writer.status("alive", "", now_ns)
-        if self._heartbeat_due_ns and now_ns >= self._heartbeat_due_ns:
-            self._heartbeat_due_ns = now_ns + int((self.market.socket_limits.heartbeat_s or 0) * NS_PER_S)
-            self._send(self.market.heartbeat(next(self._request_ids)))
-        if now_ns >= self._missing_due_ns:
-            self._ask_missing(now_ns)
-
-    def _ask_missing(self, now_ns: int) -> None:
-        """An ack proves nothing: subscribe again to what has not sent its first frame."""
-        self._missing = {topic for topic in self._missing if not self._has_spoken(topic)}
-        self._missing_wait_ns = min(2 * self._missing_wait_ns, FIRST_FRAME_NS_MAX)
-        self._missing_due_ns = now_ns + self._missing_wait_ns
-        if self._missing:
-            conn, some = self.writer.conn, sorted(self._missing)[:5]
-            log.warning("streams without a first frame", conn=conn, count=len(self._missing), some=some)
-            RESYNCS.labels(self.market.venue, self.market.market, "no_first_frame").inc(len(self._missing))
-            # where one unknown stream fails its whole request, each has to stand alone
-            alone = not self.market.snapshots_by_rest
-            self._subscribe(sorted(self._missing), 1 if alone else self.market.socket_limits.topics_per_request)
+        elif self._farewell_due_ns is not None and now_ns >= self._farewell_due_ns:
+            self._drop("server_shutdown")
+        else:
+            if silence_ns <= ALIVE_NS_MAX and self._pinged_ns >= self._slept_ns:
+                self.writer.status("alive", "", now_ns)
+            self.subscriptions.on_second(now_ns)
 
     def _has_spoken(self, topic: str) -> bool:
         symbol = self.market.topic_symbol(topic)
@@ -190,15 +205,23 @@ class Feed:
         return self.market.topics(SocketRoute(self.route.name, self.route.path, (channel,)), symbol)
 
     def _on_control(self, control: Control, message: bytes) -> None:
-        venue, conn = self.market.venue, self.writer.conn
         if control.kind == "shutdown":
-            self._drop("server_shutdown")
+            self._on_farewell()
+        elif control.kind == "ack":
+            self.subscriptions.on_ack(control.request_id)
+        elif control.kind == "listed":
+            self.subscriptions.on_listed(control.request_id, control.topics)
         elif control.kind == "refused":
-            log.error("the venue refused a request", conn=conn, request=control.request_id, detail=control.detail)
+            self.subscriptions.on_refused(control.request_id, control.topics, control.detail)
         elif control.kind == "ignored":
-            IGNORED_FRAMES.labels(venue, control.detail).inc()
+            IGNORED_FRAMES.labels(self.market.venue, control.detail).inc()
         elif control.kind == "unknown":
             self._dead(control.detail, message)
+
+    def _on_farewell(self) -> None:
+        if self._farewell_due_ns is None:
+            log.info("the venue will close this connection", conn=self.writer.conn)
+            self._farewell_due_ns = self._heard_ns + FAREWELL_NS
 
     def _dead(self, detail: str, message: bytes) -> None:
         letter = dead_letter(
@@ -212,20 +235,11 @@ class Feed:
         if self.market.snapshots_by_rest:
             self._desk.request(book)
             return
-        names = self._topics_of("depth", book.symbol)
-        self._send(self.market.unsubscribe(names, next(self._request_ids)))
-        self._send(self.market.subscribe(names, next(self._request_ids)))
+        self.subscriptions.renew(self._topics_of("depth", book.symbol))
 
     def _topics_for(self, symbols: AbstractSet[str]) -> list[str]:
         """The topics of these symbols, in the order of the pairs."""
         return [topic for name in self._pairs if name in symbols for topic in self.market.topics(self.route, name)]
-
-    def _subscribe(self, names: Sequence[str], per_request: int) -> None:
-        self._request(self.market.subscribe, names, per_request)
-
-    def _request(self, build: Callable[[Sequence[str], int], bytes], names: Sequence[str], per_request: int) -> None:
-        for start in range(0, len(names), per_request):
-            self._send(build(names[start : start + per_request], next(self._request_ids)))
 
     def _send(self, message: bytes) -> None:
         if self._link is not None:
@@ -238,11 +252,13 @@ class Feed:
     def _on_refused(self) -> None:
         self._drop("backpressure")
 
+    def _parts(self) -> Iterator[BookFeed | TickerFeed]:
+        yield from self.books.values()
+        yield from self.tickers.values()
+
     def _reset(self) -> None:
-        for book in self.books.values():
-            book.reset()
-        for ticker in self.tickers.values():
-            ticker.reset()
+        for part in self._parts():
+            part.reset()
 
     def _report(self, now_ns: int) -> None:
         resyncs = sum(book.resyncs for book in self.books.values())

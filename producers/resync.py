@@ -32,10 +32,11 @@ class SnapshotScheduler:
         return len(self._wanted)
 
     def request(self, book: BookFeed) -> None:
-        """Ask for a book's snapshot; asking again while it is on its way changes nothing."""
-        if book.symbol in self._wanted:
-            return
+        """Ask for a book's snapshot; while one is on its way it goes to whoever asked last."""
+        is_on_its_way = book.symbol in self._wanted
         self._wanted[book.symbol] = book
+        if is_on_its_way:
+            return
         self._queue.put_nowait((self._ranks.get(book.symbol, len(self._ranks)), book.symbol))
 
     async def run(self) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -20,12 +21,15 @@ from producers.budget import WeightBudget
 from producers.clock import SlewedClock
 from producers.connection import Connection
 from producers.feeds import Feed
+from producers.pacing import AttemptPace
 from producers.publisher import Publisher
 from producers.records import RecordSink, RecordWriter
 from producers.registry import Registry, symbols_of, traded_symbols
 from producers.registry_reader import read_listings
 from producers.rest import RestClient
 from producers.resync import SnapshotScheduler
+from producers.shard import CHANGE_AT, Line, Shard
+from producers.sharding import shards
 
 WATCH_S = 0.2
 FLUSH_S = 2.5
@@ -49,11 +53,21 @@ class ProducerService:
         self.clock = SlewedClock()
         self._has_topics = publisher is None
         self.publisher: RecordSink = publisher or Publisher(settings, self._on_lost)
-        self.feeds: dict[str, Feed] = {}
-        self.connections: dict[str, Connection] = {}
+        self.shards: list[Shard] = []
         self.listings: list[PairListing] = []
         self._schedulers: list[SnapshotScheduler] = []
+        self._attempts: dict[str, AttemptPace] = {}
         self.unconfirmed = 0
+
+    @property
+    def connections(self) -> dict[str, Connection]:
+        """The connections by their names."""
+        return {line.connection.name: line.connection for shard in self.shards for line in shard.lines}
+
+    @property
+    def feeds(self) -> dict[str, Feed]:
+        """The feeds by the names of their connections."""
+        return {line.connection.name: line.feed for shard in self.shards for line in shard.lines}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Produce until told to stop, then say `down`, flush and close; raises what a task raises."""
@@ -72,7 +86,7 @@ class ProducerService:
         self.listings = await self._listings(registry)
         self._build(clients)
         work = [scheduler.run() for scheduler in self._schedulers]
-        work += [connection.run() for connection in self.connections.values()]
+        work += [shard.run() for shard in self.shards]
         if self.owns_registry:
             work.append(registry.run(self.settings.registry_interval_s, self._on_listings))
         self.ready.set()
@@ -127,26 +141,42 @@ class ProducerService:
             scheduler = SnapshotScheduler(clients[market], ranks, self.clock.now_ns)
             self._schedulers.append(scheduler)
             for route in market.routes:
-                for number, shard in enumerate(_shards(symbols, self.settings.symbols_per_connection)):
-                    self._add(market, route, number, shard, scheduler)
+                parts = shards(market, route, symbols, self.settings.symbols_per_connection)
+                self.shards += [
+                    self._shard(market, route, number, pairs, scheduler) for number, pairs in enumerate(parts)
+                ]
 
-    def _add(
+    def _shard(
         self, market: VenueMarket, route: SocketRoute, number: int, pairs: dict[str, str], scheduler: SnapshotScheduler
-    ) -> None:
-        conn = f"{market.venue}-{market.market}-{route.name}-{number}"
-        channel = route.channels[0]
-        writer = RecordWriter(
-            self.publisher, conn, market.venue, market.market, channel, self.settings.partitions
-        )  # fmt: skip
-        feed = Feed(market, route, writer, self.publisher, pairs, scheduler, self.settings.keyframe_interval_s)
+    ) -> Shard:
         url = getattr(self.settings, f"{market.host}_ws_url") + route.path
-        per_s = market.socket_limits.messages_per_s
-        self.feeds[conn] = feed
-        self.connections[conn] = Connection(conn, url, feed, self.clock, per_s, lambda: self.publisher.has_room)
+        limits, attempts = market.socket_limits, self._attempts_of(market, url)
+
+        def make(conn: str, old: Feed | None) -> Line:
+            writer = RecordWriter(
+                self.publisher, conn, market.venue, market.market, route.channels[0], self.settings.partitions
+            )
+            feed = old.heir(writer) if old else Feed(
+                market, route, writer, self.publisher, pairs, scheduler, self.settings.keyframe_interval_s
+            )  # fmt: skip
+            connection = Connection(
+                conn, url, feed, self.clock, limits.messages_per_s, attempts, lambda: self.publisher.has_room
+            )
+            return Line(connection, feed)
+
+        change_after_s = self.settings.connection_life_s or (limits.life_s and limits.life_s * CHANGE_AT)
+        return Shard(f"{market.venue}-{market.market}-{route.name}-{number}", make, change_after_s)
+
+    def _attempts_of(self, market: VenueMarket, url: str) -> AttemptPace:
+        """One pace per host, whatever markets it serves."""
+        host, limits = urlsplit(url).netloc, market.socket_limits
+        return self._attempts.setdefault(host, AttemptPace(host, limits.attempts, limits.attempts_window_s))
 
     def _on_listings(self, listings: list[PairListing]) -> None:
-        for feed in self.feeds.values():
-            feed.follow(traded_symbols(listings, feed.market.venue, feed.market.market))
+        for shard in self.shards:
+            if shard.heir is None:  # one that is being changed hears the next word of the registry
+                feed = shard.leading.feed
+                feed.follow(traded_symbols(listings, feed.market.venue, feed.market.market))
 
     def _on_lost(self, value: bytes) -> None:
         """A record did not reach Kafka: nothing of its connection's generation may follow it."""
@@ -164,12 +194,12 @@ class ProducerService:
             await asyncio.sleep(WATCH_S)
             self.publisher.count()
             if self.publisher.stalled_s > self.settings.producer_stalled_s:
-                for connection in self.connections.values():
-                    connection.drop("backpressure")
+                for shard in self.shards:
+                    shard.drop("backpressure")
 
     async def _close(self, serving: "asyncio.Task[None]") -> None:
-        for connection in self.connections.values():
-            connection.close("stopped")
+        for shard in self.shards:
+            shard.close("stopped")
         self.unconfirmed = await self.publisher.flush(FLUSH_S)
         serving.cancel()
         if self.unconfirmed:
@@ -185,12 +215,6 @@ class ProducerService:
             "lost": self.publisher.lost,
             "unconfirmed": self.unconfirmed,
         }
-
-
-def _shards(symbols: dict[str, str], size: int) -> Iterator[dict[str, str]]:
-    items = list(symbols.items())
-    for start in range(0, len(items), size):
-        yield dict(items[start : start + size])
 
 
 async def _until(stop: asyncio.Event, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:

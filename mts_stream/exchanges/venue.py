@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Level, Origin
 
 Verdict = Literal["applies", "stale", "gap"]
-ControlKind = Literal["ack", "refused", "pong", "shutdown", "ignored", "unknown"]
+ControlKind = Literal["ack", "refused", "listed", "pong", "shutdown", "ignored", "unknown"]
 
 
 class DepthFrame(Struct, gc=False):
@@ -46,11 +46,15 @@ class FundingFrame(Struct, gc=False):
 
 
 class Control(Struct, gc=False):
-    """Any other message: an answer to a request, a pong, a farewell, or nothing that we know (`detail` says what)."""
+    """Any other message: an answer to a request, a pong, a farewell, or nothing that we know (`detail` says what).
+
+    `topics`: of a refusal the streams at fault, where the venue names them; of a list the streams that it knows of.
+    """
 
     kind: ControlKind
     request_id: str = ""
     detail: str = ""
+    topics: tuple[str, ...] = ()
 
 
 Incoming = DepthFrame | FundingFrame | Control
@@ -67,12 +71,19 @@ class SocketRoute:
 
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
-    """What a venue allows on one connection; `heartbeat_s` None where it wants no pings of its own kind."""
+    """What a venue allows on one connection, and how many attempts to connect per window, address and host.
+
+    `heartbeat_s` is how often we send its own kind of ping, `life_s` the age at which it closes a connection.
+    """
 
     messages_per_s: float
     topics_per_request: int
-    heartbeat_s: float | None = None
+    attempts: int
+    attempts_window_s: float
+    heartbeat_s: float
+    topics_per_connection: int | None = None
     characters_per_connection: int | None = None
+    life_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +182,7 @@ class VenueMarket(Protocol):
     socket_limits: SocketLimits
     rest_limits: RestLimits
     snapshots_by_rest: bool  # else subscribing again gives one
+    lists_subscriptions: bool  # the venue's own ping asks for the list of streams
     funding_in_parts: bool  # funding frames hold what changed alone, so that keyframes are needed
 
     def topics(self, route: SocketRoute, symbol: str) -> list[str]:

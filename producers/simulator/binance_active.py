@@ -23,8 +23,8 @@ class BinanceSession(Session):
     combined = False
     route = PUBLIC
 
-    def __init__(self, conn_id: str, queue_frames_max: int, messages_per_s_max: int) -> None:
-        super().__init__(conn_id, queue_frames_max, messages_per_s_max)
+    def __init__(self, conn_id: str, queue_frames_max: int, messages_per_s_max: int, life_s: float | None) -> None:
+        super().__init__(conn_id, queue_frames_max, messages_per_s_max, life_s)
         self.unlisted: set[str] = set()
 
 

@@ -88,7 +88,10 @@ class BinanceSockets:
         if any("," in name for name in names):
             raise web.HTTPBadRequest(text="streams are separated by /")
         session = BinanceSession(
-            f"{self.name}-{next(self._numbers)}", self._settings.send_queue_frames_max, MESSAGES_PER_S_MAX[self.name]
+            f"{self.name}-{next(self._numbers)}",
+            self._settings.send_queue_frames_max,
+            MESSAGES_PER_S_MAX[self.name],
+            self._settings.connection_life_s,
         )
         session.combined = request.path.endswith("/stream")
         session.route = MARKET if request.path.startswith("/market/") else PUBLIC

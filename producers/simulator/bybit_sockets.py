@@ -94,7 +94,8 @@ class BybitSockets:
                 _send(sessions, passed)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        session = Session(str(uuid4()), self._settings.send_queue_frames_max)
+        settings = self._settings
+        session = Session(str(uuid4()), settings.send_queue_frames_max, life_s=settings.connection_life_s)
         self.sessions.add(session)
         try:
             await session.serve(request, lambda text: self._on_text(session, text), self._cut_if_idle)

@@ -17,7 +17,7 @@ from producers.simulator.universe import PAIRS_MAX
 
 
 def fault_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options `--faults`, `--fault NAME`, `--fault-seed` and `--fault-truth` of every command that simulates."""
+    """The options of every command that simulates: `--faults` and its kin, `--connection-life-s`."""
     options = (
         click.option("--faults", is_flag=True, help="Play every class of the mix, at least once in 60 s."),
         click.option(
@@ -28,6 +28,10 @@ def fault_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--fault-truth", type=click.Path(dir_okay=False, path_type=Path), help="File for the faults as JSON lines."
         ),
+        click.option(
+            "--connection-life-s", type=click.FloatRange(min=0, min_open=True),
+            help="Close every websocket at this age, as Binance does after 24 hours.",
+        ),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -35,7 +39,12 @@ def fault_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def fault_settings(
-    seed: int, faults: bool, fault_names: Sequence[str], fault_seed: int | None, fault_truth: Path | None
+    seed: int,
+    faults: bool,
+    fault_names: Sequence[str],
+    fault_seed: int | None,
+    fault_truth: Path | None,
+    connection_life_s: float | None = None,
 ) -> dict[str, Any]:
     """What the options of `fault_options` say, as arguments of SimulatorSettings."""
     names = (MIX if faults else frozenset()) | frozenset(fault_names)
@@ -43,6 +52,7 @@ def fault_settings(
         "faults": names,
         "fault_seed": seed if fault_seed is None else fault_seed,
         "fault_truth_file": fault_truth,
+        "connection_life_s": connection_life_s,
     }
 
 

@@ -23,7 +23,9 @@ class _Close(NamedTuple):
 class Session:
     """An open websocket with what it subscribed to; `send` never waits, a full queue cuts the connection."""
 
-    def __init__(self, conn_id: str, queue_frames_max: int, messages_per_s_max: int | None = None) -> None:
+    def __init__(
+        self, conn_id: str, queue_frames_max: int, messages_per_s_max: int | None = None, life_s: float | None = None
+    ) -> None:
         self.conn_id = conn_id
         self.names: dict[str, None] = {}
         self.ws = web.WebSocketResponse(
@@ -39,6 +41,7 @@ class Session:
         self._cut = asyncio.Event()
         self._request: web.Request | None = None
         self._messages_per_s_max = messages_per_s_max
+        self._life_s = life_s
         self._heard_s: list[float] = []
         self.last_heard_s = 0.0
         self.last_pong_s = 0.0
@@ -82,6 +85,8 @@ class Session:
         self._request = request
         await self.ws.prepare(request)
         self.last_heard_s = self.last_pong_s = asyncio.get_running_loop().time()
+        if self._life_s is not None:
+            asyncio.get_running_loop().call_later(self._life_s, self.close_with, WSCloseCode.GOING_AWAY, b"too old")
         helpers = [asyncio.create_task(self._write()), asyncio.create_task(keepalive(self))]
         try:
             with suppress(ClientConnectionResetError):  # it was cut while our answer was on its way

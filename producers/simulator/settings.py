@@ -35,6 +35,7 @@ class SimulatorSettings:
     binance_perp_ping_s: float = 180.0
     binance_pong_timeout_s: float = 60.0
     bybit_idle_s: float = 600.0
+    connection_life_s: float | None = None  # at this age every websocket is closed; None for never
 
     def __post_init__(self) -> None:
         if not 1 <= self.pairs <= PAIRS_MAX:
@@ -46,6 +47,10 @@ class SimulatorSettings:
         unknown = sorted(self.faults - CATALOG.keys())
         if unknown:
             raise SettingsError(f"faults: {', '.join(unknown)} is not known; the known ones are {', '.join(CATALOG)}")
+        if self.connection_life_s is not None and self.connection_life_s <= 0:
+            raise SettingsError(
+                f"connection_life_s: {self.connection_life_s} is not above 0; leave it out for no limit"
+            )
         if self.first_fault_s < 0:
             raise SettingsError(f"first_fault_s: {self.first_fault_s} is negative; give seconds from the start")
         if self.first_episode_s < 0 or self.episode_interval_s <= 0:

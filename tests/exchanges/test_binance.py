@@ -71,7 +71,7 @@ def test_mark_price_is_funding() -> None:
     ("message", "control"),
     [
         (b'{"result":null,"id":3}', Control("ack", "3")),
-        (b'{"result":["a@depth"],"id":4}', Control("ack", "4")),
+        (b'{"result":["a@depth"],"id":4}', Control("listed", "4", topics=("a@depth",))),
         (b'{"code":2,"msg":"Invalid request","id":5}', Control("refused", "5", "Invalid request")),
         (b'{"e":"serverShutdown","E":1}', Control("shutdown", detail="serverShutdown")),
         (combined("!serverShutdown", b'{"e":"x"}'), Control("shutdown", detail="serverShutdown")),

@@ -71,6 +71,10 @@ def test_a_ticker_says_what_changed() -> None:
             b'{"success":false,"ret_msg":"error:handler not found","req_id":"2","op":"subscribe"}',
             Control("refused", "2", "error:handler not found"),
         ),
+        (
+            b'{"success":false,"ret_msg":"error:handler not found,topic:orderbook.50.X","req_id":"2","op":"subscribe"}',
+            Control("refused", "2", "error:handler not found,topic:orderbook.50.X", ("orderbook.50.X",)),
+        ),
         (b'{"topic":"publicTrade.BTCUSDT","type":"snapshot","data":[]}', Control("ignored", detail="unwanted_stream")),
         (b"{}", Control("unknown", detail="neither a topic nor an answer")),
         (DELTA.replace(b'"delta"', b'"odd"'), Control("unknown", detail="orderbook of type 'odd'")),

@@ -1,5 +1,7 @@
 """Frames in the venues' formats, a model of a true book, and hand-written stand-ins for the log and the link."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,6 +112,28 @@ class FakeOutlet:
         """The statuses said, with their reasons."""
         frames = [msgspec.json.decode(envelope.frame) for envelope in self.envelopes("status")]
         return [(frame["state"], frame["reason"]) for frame in frames]
+
+
+class MemorySink(FakeOutlet):
+    """A producer process's records in a list, all confirmed at once."""
+
+    lost, stalled_s, has_room = 0, 0.0, True
+
+    @property
+    def confirmed(self) -> Counter[str]:
+        """What was sent, by kind."""
+        return Counter(kind for _, _, _, kind, _ in self.sent)
+
+    def count(self) -> None:
+        """Nothing to count."""
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await asyncio.Event().wait()
+
+    async def flush(self, timeout_s: float) -> int:
+        """All is confirmed."""
+        return 0
 
 
 @dataclass

@@ -84,7 +84,7 @@ def test_a_simulated_run_publishes_and_ends_cleanly(
         out, _ = end(process, number)
     done = json.loads(out.splitlines()[-1])
 
-    assert 'mts_connection_up{conn="bybit-perp-public-0"} 1.0' in metrics
+    assert 'mts_connection_up{conn="bybit-perp-public-0-a"} 1.0' in metrics
     assert done["event"] == "done" and done["pairs"] == 2
     assert done["published"] > done["by_kind"]["frame"] > 0
     assert done["lost"] == done["unconfirmed"] == 0

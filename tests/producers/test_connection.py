@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from mts_stream.metrics import REGISTRY
 from producers import connection as connection_module
 from producers.backoff import Backoff
 from producers.clock import SlewedClock
 from producers.connection import Connection
+from producers.pacing import AttemptPace
 
 
 class Handler:
@@ -33,9 +35,10 @@ class Handler:
             raise LookupError("a bug")
         self.events.append(("message", message))
 
-    def on_heard(self, now_ns: int) -> None:
-        """A pong came."""
+    def on_pong(self, now_ns: int, pinged_ns: int) -> None:
+        """The answer to a ping came."""
         self.events.append(("pong",))
+        assert 0 <= now_ns - pinged_ns < 10**9
 
     def on_second(self, now_ns: int) -> None:
         """A second passed."""
@@ -77,10 +80,14 @@ async def server() -> AsyncIterator[Server]:
 class Stand:
     """A connection with its handler."""
 
-    def __init__(self, url: str, has_room: Callable[[], bool] = lambda: True, per_s: float = 100) -> None:
+    def __init__(
+        self, url: str, has_room: Callable[[], bool] = lambda: True, per_s: float = 100,
+        attempts: AttemptPace | None = None,
+    ) -> None:  # fmt: skip
         self.handler = Handler()
         self.connection = Connection(
-            "c-0", url, self.handler, SlewedClock(), per_s, has_room, Backoff(0.01, 0.02)
+            "c-0", url, self.handler, SlewedClock(), per_s, attempts or AttemptPace("here", 1000, 1), has_room,
+            Backoff(0.01, 0.02),
         )  # fmt: skip
         self.task: asyncio.Task[None] | None = None
 
@@ -148,8 +155,8 @@ async def test_dropping_is_heard_at_once_and_heals(server: Server) -> None:
 
 
 async def test_sending_keeps_to_the_venues_rate(server: Server) -> None:
-    """12 a second allowed, of which 2 stay free: ten messages take about a second."""
-    async with Stand(server.url, per_s=12) as stand:
+    """Five a second allowed, pings and pongs among them: three messages at once, the others a second later."""
+    async with Stand(server.url, per_s=5) as stand:
         await until(lambda: stand.connection.is_open and server.clients)
         for number in range(6):
             stand.connection.send(b"%d" % number)
@@ -157,7 +164,20 @@ async def test_sending_keeps_to_the_venues_rate(server: Server) -> None:
 
     times = [at for at, _ in server.received]
     assert [message for _, message in server.received] == ["0", "1", "2", "3", "4", "5"]
-    assert times[-1] - times[0] >= 0.45
+    assert times[3] - times[0] >= 1 and times[5] - times[2] >= 1
+
+
+async def test_attempts_keep_to_the_venues_limit(server: Server) -> None:
+    """Two at once by all connections to the host, then one every 0.4 s, however fast they are lost; it is counted."""
+    attempts = AttemptPace("limited", 8, 0.8)
+    async with Stand(server.url, attempts=attempts) as one, Stand(server.url, attempts=attempts) as other:
+        await until(lambda: one.connection.is_open and other.connection.is_open)
+        began_s = asyncio.get_running_loop().time()
+        for opened in range(3, 7):
+            one.connection.drop("test")
+            await until(lambda opened=opened: len(server.clients) == opened and one.connection.is_open)
+        assert asyncio.get_running_loop().time() - began_s >= 4 * 0.4 - 0.3
+    assert REGISTRY.get_sample_value("mts_connection_attempts_delayed_total", {"host": "limited"}) == 4
 
 
 async def test_a_full_outbox_ends_the_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

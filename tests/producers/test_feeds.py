@@ -45,7 +45,7 @@ class Stand:
             self.now_ns += S
             self.link.now_ns = self.now_ns
             if heard:
-                self.feed.on_heard(self.now_ns)
+                self.feed.on_pong(self.now_ns, self.now_ns)
             self.feed.on_second(self.now_ns)
 
     def kinds(self) -> list[str]:
@@ -159,7 +159,8 @@ def test_bybit_heals_a_gap_by_subscribing_again() -> None:
         ("subscribe", ["orderbook.50.BTCUSDT"]),
     ]
     stand.seconds(10)
-    assert [m["op"] for m in stand.link.messages].count("unsubscribe") == 2
+    book_alone = {"op": "unsubscribe", "args": ["orderbook.50.BTCUSDT"]}
+    assert sum(m | book_alone == m for m in stand.link.messages) == 2
     stand.tell(bytes(true.snapshot_frame().frame))
     assert stand.kinds()[-2:] == ["frame", "keyframe"]
 
@@ -250,14 +251,14 @@ def test_streams_that_stay_silent_are_asked_for_again() -> None:
     stand = Stand(BYBIT, pairs=BTC | {"ETHUSDT": "ETH-USDT"}).open()
     stand.tell(bybit_frame("snapshot", 5, [["1", "1"]], [["2", "1"]]))
     stand.link.messages.clear()
-    stand.seconds(5)
-    asked = [m["args"] for m in stand.link.messages if m["op"] == "subscribe"]
-    assert asked == [["orderbook.50.ETHUSDT"], ["tickers.BTCUSDT"], ["tickers.ETHUSDT"]]
+    stand.seconds(6)
+    topics = ["tickers.BTCUSDT", "orderbook.50.ETHUSDT", "tickers.ETHUSDT"]
+    assert [(m["op"], m["args"]) for m in stand.link.messages] == [("unsubscribe", topics), ("subscribe", topics)]
     stand.link.messages.clear()
     stand.seconds(9)
     assert not [m for m in stand.link.messages if m["op"] == "subscribe"]
-    stand.seconds(1)
-    assert len([m for m in stand.link.messages if m["op"] == "subscribe"]) == 3
+    stand.seconds(2)
+    assert [m["args"] for m in stand.link.messages if m["op"] == "subscribe"] == [topics]
 
 
 def test_a_symbol_that_is_not_traded_any_more_is_left_alone() -> None:
@@ -301,10 +302,15 @@ def test_bybit_is_pinged_in_its_own_way() -> None:
 
 
 def test_a_farewell_ends_the_connection() -> None:
-    """serverShutdown is obeyed at once."""
+    """A serverShutdown leaves 10 s for a planned change; then the connection is given up."""
     stand = Stand(SPOT).open()
     stand.tell(b'{"e":"serverShutdown","E":1}')
+    assert stand.feed.is_leaving
+    stand.seconds(9)
+    assert stand.link.dropped == []
+    stand.seconds(1)
     assert stand.link.dropped == ["server_shutdown"]
+    assert not stand.open(2).feed.is_leaving
 
 
 def test_what_is_not_understood_is_a_dead_letter() -> None:

@@ -20,8 +20,8 @@ from tests.producers.conftest import PARTITIONS, OwnBroker
 from tests.producers.log_check import LogReader, LogReport
 
 CONNECTIONS = {
-    "binance-spot-public-0", "binance-perp-public-0", "binance-perp-market-0", "bybit-spot-public-0",
-    "bybit-perp-public-0",
+    "binance-spot-public-0-a", "binance-perp-public-0-a", "binance-perp-market-0-a", "bybit-spot-public-0-a",
+    "bybit-perp-public-0-a",
 }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ async def test_both_venues_flow_and_every_fault_is_in_the_log(simulator: Simulat
         before = {name: connection.gen for name, connection in service.connections.items()}
         dropped_ns = service.clock.now_ns()
         assert await simulator.drop_connections("binance", "perp") == 2
-        await until(lambda: service.connections["binance-perp-public-0"].gen > before["binance-perp-public-0"])
+        await until(lambda: service.connections["binance-perp-public-0-a"].gen > before["binance-perp-public-0-a"])
         await until(lambda: _is_up(service))
         await asyncio.sleep(1.2)
     report = read_log(settings, began_ns)
@@ -165,7 +165,7 @@ async def test_a_process_without_the_registry_follows_the_one_that_owns_it(
 async def test_a_record_that_kafka_refuses_begins_a_new_generation(simulator: Simulator, settings: Settings) -> None:
     """What was lost cannot be repaired inside its generation."""
     async with running(settings) as service:
-        connection, feed = service.connections["bybit-spot-public-0"], service.feeds["bybit-spot-public-0"]
+        connection, feed = service.connections["bybit-spot-public-0-a"], service.feeds["bybit-spot-public-0-a"]
         gen = connection.gen
         book = feed.books["BTCUSDT"]
         feed.writer.record(

@@ -89,6 +89,11 @@ def decode_funding(frame: Raw, origin: Origin) -> FundingUpdate:
 # What the producers need of the venue: streams, control frames, the book recipe's rules. REST: rest.py.
 
 
+LIST_EVERY_S = 30.0
+STREAMS_MAX = 1024  # on one connection (1.1)
+LIFE_S = 86_400.0  # every connection is closed at this age (1.1)
+
+
 class _Combined(msgspec.Struct):
     stream: str = ""
     data: Raw = Raw(b"")
@@ -118,6 +123,7 @@ class _MarkHeader(msgspec.Struct, gc=False):
 
 
 _combined = msgspec.json.Decoder(_Combined)
+_streams = msgspec.json.Decoder(tuple[str, ...])
 _diff_header = msgspec.json.Decoder(_DiffHeader)
 _mark_header = msgspec.json.Decoder(_MarkHeader)
 
@@ -131,6 +137,7 @@ class _Binance(BinanceRest):
     socket_limits: SocketLimits
     rest_limits: RestLimits
     snapshots_by_rest = True
+    lists_subscriptions = True
     funding_in_parts = False
     _depth_stream: str
     _depth_weight: int
@@ -153,7 +160,7 @@ class _Binance(BinanceRest):
         return msgspec.json.encode({"method": "UNSUBSCRIBE", "params": list(topics), "id": request_id})
 
     def heartbeat(self, request_id: int) -> bytes:
-        """LIST_SUBSCRIPTIONS is always answered."""
+        """LIST_SUBSCRIPTIONS is always answered, with the streams that the venue knows of (1.1)."""
         return msgspec.json.encode({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
 
     def classify(self, message: bytes) -> Incoming:
@@ -190,6 +197,8 @@ def _control(message: _Combined) -> Control:
         return Control("refused", request_id, message.msg or str(message.error))
     if message.e == "serverShutdown":
         return Control("shutdown", detail=message.e)
+    if bytes(message.result).startswith(b"["):
+        return Control("listed", request_id, topics=_streams.decode(message.result))
     if bytes(message.result):
         return Control("ack", request_id)
     return Control("unknown", detail="neither a stream nor an answer")
@@ -220,7 +229,7 @@ class BinanceSpot(SpotRest, _Binance):
     market = "spot"
     host = "binance_spot"
     routes: tuple[SocketRoute, ...] = (SocketRoute("public", "/stream", ("depth",)),)
-    socket_limits = SocketLimits(messages_per_s=5, topics_per_request=200)
+    socket_limits = SocketLimits(5, 200, 300, 300, LIST_EVERY_S, STREAMS_MAX, life_s=LIFE_S)
     rest_limits = RestLimits(6000, "X-MBX-USED-WEIGHT-1M")
     _depth_stream = "depth@100ms"
     _depth_weight = 50
@@ -241,7 +250,8 @@ class BinancePerp(PerpRest, _Binance):
         SocketRoute("public", "/public/stream", ("depth",)),
         SocketRoute("market", "/market/stream", ("funding",)),
     )
-    socket_limits = SocketLimits(messages_per_s=10, topics_per_request=200)
+    # the limit of attempts is not published (1.1): a third of spot's
+    socket_limits = SocketLimits(10, 200, 100, 300, LIST_EVERY_S, STREAMS_MAX, life_s=LIFE_S)
     rest_limits = RestLimits(2400, "X-MBX-USED-WEIGHT-1M")
     _depth_stream = "depth@0ms"
     _depth_weight = 20

@@ -83,9 +83,11 @@ def test_the_options_become_settings(tmp_path: Path) -> None:
         seen.append(fault_settings(5, **options))
 
     runner, path = CliRunner(), tmp_path / "faults.jsonl"
-    for arguments in ([], ["--faults", "--fault", "region_451"], ["--fault-seed", "9", "--fault-truth", str(path)]):
+    given = ["--fault-seed", "9", "--fault-truth", str(path), "--connection-life-s", "3"]
+    for arguments in ([], ["--faults", "--fault", "region_451"], given):
         assert runner.invoke(command, arguments).exit_code == 0
-    assert seen[0] == {"faults": frozenset(), "fault_seed": 5, "fault_truth_file": None}
+    plain = {"faults": frozenset(), "fault_seed": 5, "fault_truth_file": None, "connection_life_s": None}
+    assert seen[0] == plain
     assert seen[1]["faults"] == MIX | {"region_451"}
-    assert (seen[2]["fault_seed"], seen[2]["fault_truth_file"]) == (9, path)
+    assert seen[2] == plain | {"fault_seed": 9, "fault_truth_file": path, "connection_life_s": 3}
     assert runner.invoke(command, ["--fault", "nope"]).exit_code == 2
