@@ -63,6 +63,11 @@ class Subscriptions:
         self._lists: dict[str, frozenset[str]] = {}
         self._now_ns = self._sent_by_ns = self._heartbeat_due_ns = 0
 
+    @property
+    def doubted(self) -> int:
+        """Streams that may not flow."""
+        return len(self._doubts)
+
     def open(self, topics: Sequence[str], now_ns: int) -> None:
         """A new connection stands: subscribe to these streams, whatever was before."""
         self._wanted.clear()

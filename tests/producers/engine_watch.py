@@ -32,7 +32,8 @@ class EngineWatch:
         self.depth: dict[BookKey, list[tuple[str, str, int]]] = defaultdict(list)
         self.funding: dict[BookKey, list[tuple[str, str, int]]] = defaultdict(list)
         self._engine = PartitionEngine(load_settings().economics())
-        self._sink, self._simulator, self._taken = sink, simulator, 0
+        self.simulator = simulator
+        self._sink, self._taken = sink, 0
         self._was_valid: set[str] = set()
 
     @property
@@ -80,7 +81,7 @@ class EngineWatch:
         instrument, book = leg.instrument, leg.book.book
         low, high = book.lowest_bid, book.highest_ask
         try:
-            true = self._simulator.true_book(instrument.venue, instrument.market, instrument.symbol, leg.book.sequence)
+            true = self.simulator.true_book(instrument.venue, instrument.market, instrument.symbol, leg.book.sequence)
         except LookupError:  # older than the simulator remembers
             return
         assert book.bids.sizes == _known(true.bids, lambda price: low is None or price >= low), leg.name

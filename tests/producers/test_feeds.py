@@ -94,6 +94,34 @@ def test_alive_is_said_only_while_something_was_heard() -> None:
     assert stand.link.dropped == ["silent"]
 
 
+def test_a_process_that_slept_takes_nothing_it_reads_for_life_until_a_pong_to_a_new_ping() -> None:
+    """What waited in our own buffers may be old: neither it nor the pong to an old ping says that the venue lives."""
+    stand, true = bybit_stand()
+    stand.seconds(1)
+    before, asleep_ns = len(stand.outlet.states()), stand.now_ns
+    stand.now_ns += 8 * S
+    stand.tell(bytes(true.update([("99", "7")], []).frame))
+    stand.feed.on_pong(stand.now_ns, asleep_ns)
+    stand.feed.on_second(stand.now_ns)
+    stand.tell(bytes(true.update([("99", "8")], []).frame))
+    stand.now_ns += S
+    stand.feed.on_second(stand.now_ns)
+    assert len(stand.outlet.states()) == before and stand.link.dropped == []
+    stand.seconds(1)
+    assert stand.outlet.states()[before:] == [("alive", "")]
+
+
+def test_a_process_that_slept_gives_a_dead_connection_no_more_than_the_usual_time() -> None:
+    """Five seconds from its awakening, without a word of life in between."""
+    stand = Stand(SPOT).open()
+    stand.now_ns += 60 * S
+    stand.seconds(6, heard=False)
+    assert stand.link.dropped == []
+    stand.seconds(1, heard=False)
+    assert stand.link.dropped == ["silent"]
+    assert stand.outlet.states() == [("up", ""), ("down", "silent")]
+
+
 def test_every_frame_is_logged_as_it_came_and_the_keyframe_follows_the_snapshot() -> None:
     """Frames do not wait for the snapshot; the keyframe has the sequence of the last of them."""
     stand, true = Stand(SPOT).open(), TrueBook(SPOT)
