@@ -109,17 +109,14 @@ class Connection:
                 await self._attempt()
                 self._backoff.held(asyncio.get_running_loop().time() - began_s)
                 if not self._is_closing:
-                    await self._wait()
+                    await asyncio.sleep(self._backoff.next_s())
         finally:
             self.drop("stopped")
             ticker.cancel()
 
-    async def _wait(self) -> None:
-        await asyncio.sleep(self._backoff.next_s())
+    async def _wait_for_attempt(self) -> None:
         while not self._has_room() and not self._is_closing:  # noqa: ASYNC110  room is counted, nobody signals it
             await asyncio.sleep(ROOM_POLL_S)
-
-    async def _wait_for_attempt(self) -> None:
         wait_s = self._attempts.reserve(asyncio.get_running_loop().time())
         if not wait_s:
             return
