@@ -15,6 +15,8 @@ NS_PER_S, NS_PER_MS = 1_000_000_000, 1_000_000
 FUNDINGS_MAX = 12_000
 CONNECTIONS_MAX = 1000
 FORGET_EVERY_S = 5
+CHANGED_AFTER_NS = 5 * 10**9
+SUCCESSOR = {"a": "b", "b": "a"}  # a connection's name ends in one of them (DESIGN section 3)
 View = dict[str, Any]
 
 
@@ -152,10 +154,17 @@ class PageState:
         for pair in self._directions.forget_before(oldest_ns):
             self._tallies.forget(pair)
         self._opportunities.forget_before(oldest_ns)
-        for key in [key for key, told in self._connections.items() if told.window_start_ns < oldest_ns]:
+        for key in [key for key, told in self._connections.items() if self._is_gone(told, oldest_ns)]:
             del self._connections[key]
             self._changed_connections.discard(key)
             self._connections_gone.append(key)
+
+    def _is_gone(self, told: Connection, oldest_ns: int) -> bool:
+        """Whether nothing was heard of it for too long, or its successor, of the other letter, goes on without it."""
+        shard, _, letter = told.subject.rpartition("-")
+        other = self._connections.get(f"{shard}-{SUCCESSOR.get(letter, '')}")
+        is_changed = other is not None and other.window_start_ns > told.window_start_ns + CHANGED_AFTER_NS
+        return is_changed or told.window_start_ns < oldest_ns
 
     def _common(self, now_ns: int) -> View:
         return {

@@ -157,6 +157,17 @@ def test_what_the_history_no_longer_holds_goes():
     assert (later["directions"], later["open"], later["connections"], later["outcomes"]) == ([], [], [], {})
 
 
+def test_a_connection_that_was_changed_for_its_successor_goes():
+    """As planned, so it is not shown as one that is down; one whose successor is as old as itself stays."""
+    state = PageState(HISTORY_S)
+    tell(state, [results.connection("x-0-a", T), results.connection("x-0-b", T + 2 * S)], T)
+    assert not state.changes(T + 10 * S).get("connections_gone")
+    tell(state, [results.connection("x-0-b", T + 7 * S)], T + 16 * S)
+
+    assert state.changes(T + 20 * S)["connections_gone"] == ["x-0-a"]
+    assert [row["subject"] for row in state.snapshot(T + 21 * S)["connections"]] == ["x-0-b"]
+
+
 def test_the_later_funding_counts():
     """Of one leg's changes the one with the later event time is shown."""
     state = PageState(HISTORY_S)
