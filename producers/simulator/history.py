@@ -19,13 +19,18 @@ EPOCHS_MAX = 8
 
 
 class BookHistory:
-    """A book some updates ago and all changes since; knows the book at each sequence between."""
+    """A book some updates ago and all changes since; knows the book at each sequence between.
+
+    Who follows a book asks for rising sequences, so the last answer is kept and only moved on.
+    """
 
     def __init__(self, sequence: int, bids: Levels, asks: Levels, updates_max: int) -> None:
         self._base: Sides = dict(bids), dict(asks)
         self._base_sequence = self.last_sequence = sequence
         self._entries: deque[tuple[int, list[Change]]] = deque()
         self._updates_max = updates_max
+        self._dropped = 0
+        self._answer, self._answer_sequence, self._answer_updates = _copy(self._base), sequence, 0
 
     def add(self, sequence: int, changes: list[Change]) -> None:
         """Append one update; the oldest moves into the base when there are too many."""
@@ -33,6 +38,7 @@ class BookHistory:
         self._entries.append((sequence, changes))
         if len(self._entries) > self._updates_max:
             self._base_sequence, oldest = self._entries.popleft()
+            self._dropped += 1
             _apply(self._base, oldest)
 
     def holds(self, sequence: int) -> bool:
@@ -40,15 +46,19 @@ class BookHistory:
         return self._base_sequence <= sequence <= self.last_sequence
 
     def at(self, sequence: int) -> Sides:
-        """The book after the last update up to this sequence; LookupError if that is too long ago."""
-        if sequence < self._base_sequence:
-            raise LookupError(f"sequence {sequence} is older than the {self._updates_max} updates that are kept")
-        book = dict(self._base[BID]), dict(self._base[ASK])
-        for last, changes in self._entries:
+        """The book after the last update up to this sequence; LookupError if that is too long ago, or yet to come."""
+        if not self.holds(sequence):
+            raise LookupError(f"sequence {sequence} is not among the last {self._updates_max} updates that are kept")
+        if sequence < self._answer_sequence or self._answer_updates < self._dropped:
+            self._answer, self._answer_sequence = _copy(self._base), self._base_sequence
+            self._answer_updates = self._dropped
+        for index in range(self._answer_updates - self._dropped, len(self._entries)):
+            last, changes = self._entries[index]
             if last > sequence:
                 break
-            _apply(book, changes)
-        return book
+            _apply(self._answer, changes)
+            self._answer_sequence, self._answer_updates = last, self._answer_updates + 1
+        return _copy(self._answer)
 
 
 class BookEpochs:
@@ -84,6 +94,10 @@ class BookEpochs:
     def epochs_of(self, sequence: int) -> list[int]:
         """The kept epochs that hold this sequence, newest first."""
         return [number for number, history in reversed(self._histories) if history.holds(sequence)]
+
+
+def _copy(book: Sides) -> Sides:
+    return dict(book[BID]), dict(book[ASK])
 
 
 def _apply(book: Sides, changes: list[Change]) -> None:

@@ -1,5 +1,6 @@
 """What a run of the simulator is told: size, seed, ports, and the bounds of its servers."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class SimulatorSettings:
     """Settings of one simulator run; without faults the market's path depends on pairs, seed and episode times alone.
 
     `faults`: names of the classes that are played (`faults.catalog.MIX` is the mix), in the order that `fault_seed`
-    gives, from `first_fault_s` on.
+    gives, from `first_fault_s` on; none begins after `last_fault_s`.
     """
 
     pairs: int = 5
@@ -28,6 +29,7 @@ class SimulatorSettings:
     faults: frozenset[str] = frozenset()
     fault_seed: int = 1
     first_fault_s: float = 8.0
+    last_fault_s: float = math.inf
     fault_truth_file: Path | None = None
     history_updates_max: int = 1024
     send_queue_frames_max: int = 4096

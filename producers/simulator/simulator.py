@@ -12,10 +12,12 @@ from typing import Any
 from producers.simulator.control import control_routes
 from producers.simulator.faults.active import Fault
 from producers.simulator.faults.director import FaultDirector
+from producers.simulator.history import Sides
 from producers.simulator.hosts import stop_all
 from producers.simulator.market import Market
 from producers.simulator.settings import STEP_MS, SimulatorSettings
 from producers.simulator.truth import Truth
+from producers.simulator.universe import BookKey
 from producers.simulator.world import TrueBook, World
 
 _LAG_S_MAX = 0.5
@@ -27,8 +29,14 @@ _SKIP_WITHIN_S = 600.0
 class Simulator:
     """Two simulated venues on loopback; `async with` starts and ends them."""
 
-    def __init__(self, settings: SimulatorSettings, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        self._settings, self._clock_ns = settings, clock_ns
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        clock_ns: Callable[[], int] = time.time_ns,
+        on_step: Callable[[int], None] = lambda now_ns: None,
+    ) -> None:
+        """`on_step` is told the time after each step, when everything that it makes due is on its way."""
+        self._settings, self._clock_ns, self._on_step = settings, clock_ns, on_step
         self._world = World(settings, clock_ns, control_routes(self))
         self._director = FaultDirector(self._world, settings, clock_ns)
         self._truth: Truth | None = None
@@ -114,8 +122,20 @@ class Simulator:
     def true_books(self, venue: str, market: str, symbol: str, sequence: int) -> list[TrueBook]:
         """The books at a sequence in each epoch that holds it, newest first; LookupError if it is not listed."""
         key = venue, market, symbol
-        epochs = self._world.histories[key].epochs_of(sequence)
-        return [self._world.true_book(key, sequence, epoch) for epoch in epochs]
+        return [self._world.true_book(key, sequence, epoch) for epoch in self.epochs_of(key, sequence)]
+
+    def true_sides(self, key: BookKey, sequence: int, epoch: int) -> Sides:
+        """As `true_book`, in whole ticks and lots: sizes by price, bids then asks."""
+        return self._world.histories[key].at(sequence, epoch)
+
+    def epochs_of(self, key: BookKey, sequence: int) -> list[int]:
+        """The epochs of a book that hold this sequence, newest first; LookupError if it is not listed."""
+        return self._world.histories[key].epochs_of(sequence)
+
+    def position(self, key: BookKey) -> tuple[int, int]:
+        """Epoch and sequence of a book as it is now; LookupError if it is not listed."""
+        epochs = self._world.histories[key]
+        return epochs.epoch, epochs.current.last_sequence
 
     def multiplier(self, venue: str, market: str, symbol: str) -> int:
         """How many units of the asset one of the symbol's holds; LookupError if it is not listed."""
@@ -180,3 +200,4 @@ class Simulator:
                 self._truth.begin(plan, judgement, now_ns)
             for plan in result.ended:
                 self._truth.end(plan, now_ns)
+        self._on_step(now_ns)

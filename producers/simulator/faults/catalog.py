@@ -45,7 +45,7 @@ _FRAMES = (
     FaultKind("late_frames", BOOK, (2, 4), params={"delay_s": (2.5, 1.0, 4.0)}),
 )
 _BOOKS = (
-    FaultKind("sequence_reset", BOOK, (0, 0), params={"jump": (1_000_000, 50_000), "as_delta": (False,)}),
+    FaultKind("sequence_reset", BOOK, (0, 0), params={"jump": (1_000_000, 50_000), "as_delta": (False, True)}),
     FaultKind("crossed_book", BOOK, (0.5, 1.5), params={"slots": (3, 2, 6)}),
 )
 _SOCKETS = (
@@ -76,7 +76,7 @@ _REST = (
 )
 _INSTRUMENTS = (
     FaultKind("funding_interval_change", BOOK, (5, 10), legs=PERP_LEGS, params={"hours": (1, 2, 4, 8)}),
-    FaultKind("delisting", BOOK, (FOREVER_S, FOREVER_S), legs=PERP_LEGS, once=True),
+    FaultKind("delisting", BOOK, (FOREVER_S, FOREVER_S), once=True),
     FaultKind("clock_skew", VENUE, (4, 8), params={"skew_s": (-1.3, 1.3, 2.5, -2.5)}),
 )
 

@@ -27,8 +27,9 @@ class FaultDirector:
         self._truth_file = settings.fault_truth_file
         self._numbers = itertools.count()
         listings = [leg.listing for leg in world.market.legs.values()]
-        self._plans: Iterator[FaultPlan] = plan_faults(
-            settings.faults, listings, settings.fault_seed, settings.first_fault_s
+        plans = plan_faults(settings.faults, listings, settings.fault_seed, settings.first_fault_s)
+        self._plans: Iterator[FaultPlan] = itertools.takewhile(
+            lambda plan: plan.start_s <= settings.last_fault_s, plans
         )
         self._next = next(self._plans, None)
 

@@ -102,6 +102,23 @@ def test_a_history_forgets_beyond_its_bound() -> None:
         history.at(19)
 
 
+@given(asked=st.lists(st.integers(0, 60), max_size=60))
+def test_a_history_answers_in_whatever_order_it_is_asked(asked: list[int]) -> None:
+    """Each answer is a book of its own, whatever was asked before, while updates come in and old ones go."""
+    history = BookHistory(0, [(500, 9)], [(600, 1)], 20)
+    for sequence, question in enumerate(asked, start=1):
+        history.add(sequence, [(BID, 500, sequence), (BID, sequence, 1)])
+        if not history.holds(question):
+            with pytest.raises(LookupError):
+                history.at(question)
+            continue
+        bids, asks = history.at(question)
+        assert bids == {500: question or 9} | dict.fromkeys(range(1, question + 1), 1)
+        assert asks == {600: 1}
+        bids.clear()
+        asks.clear()
+
+
 @pytest.mark.parametrize(
     ("pair", "venue", "market", "price", "size", "none"),
     [

@@ -104,8 +104,9 @@ async def test_binance_ids_jump_at_a_reset(simulator: Simulator, market: str) ->
         assert last_id(event) > last + 900_000
         assert simulator.epoch("binance", market, SYMBOL) == 1
         assert len(simulator.true_book("binance", market, SYMBOL, last, epoch=0).bids) > 200
-        with pytest.raises(LookupError):
-            simulator.true_book("binance", market, SYMBOL, last, epoch=7)
+        for sequence, epoch in ((last, 7), (last_id(event), 0)):
+            with pytest.raises(LookupError):
+                simulator.true_book("binance", market, SYMBOL, sequence, epoch=epoch)
 
 
 @pytest.mark.parametrize("as_delta", [False, True])

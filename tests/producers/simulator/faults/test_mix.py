@@ -73,6 +73,24 @@ async def test_named_faults_are_played_by_the_clock() -> None:
     assert simulator.fault_truth[0]["name"] == "crossed_book"
 
 
+async def test_it_can_be_calm_again() -> None:
+    """No fault begins after `last_fault_s`, and `on_step` is told of every step."""
+    settings = SimulatorSettings(
+        pairs=2, faults=frozenset({"crossed_book", "lost_frames"}), first_fault_s=1.0, last_fault_s=9.0
+    )
+    steps: list[int] = []
+    simulator = Simulator(settings, lambda: 1_800_000_000_000_000_000, steps.append)
+    await simulator.start()
+    assert simulator._driver is not None
+    simulator._driver.cancel()
+    for now_ns in range(MINUTE_STEPS):
+        await simulator._step(now_ns)
+    await simulator.stop()
+
+    assert [row["start_ns"] * STEP_MS // 1000 for row in simulator.fault_truth] == [1, 7]
+    assert len(steps) >= MINUTE_STEPS
+
+
 def test_the_options_become_settings(tmp_path: Path) -> None:
     """--faults is the mix, --fault adds names, the schedule's seed is the market's unless it is given."""
     seen: list[dict[str, Any]] = []
