@@ -16,7 +16,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 .PHONY: demo
 demo: install ## The whole dataflow on this machine; Ctrl-C ends it (ARGS="--duration 60 --pairs 5")
@@ -26,6 +26,11 @@ demo: install ## The whole dataflow on this machine; Ctrl-C ends it (ARGS="--dur
 test: install chromium ## Every test, on real Kafka, ClickHouse engine, sockets and browser; coverage floor 90 %
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --durations=10 $(ARGS)
+
+.PHONY: conformance
+conformance: install ## Books against the venues' own under every fault and 200 seeds of mixed ones; prints a table
+	CONFORMANCE_SEEDS=$${CONFORMANCE_SEEDS:-200} CONFORMANCE_EXAMPLES=$${CONFORMANCE_EXAMPLES:-20000} \
+	  $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/simulation tests/conformance $(ARGS)
 
 .PHONY: lint
 lint: install ## Style, types and layers

@@ -65,6 +65,11 @@ class ProducerBook:
         """Frames that wait for a snapshot."""
         return len(self._buffer)
 
+    @property
+    def known_range(self) -> KnownRange | None:
+        """Lowest bid and highest ask from which inward the book is known; None where it is known whole."""
+        return self._known_text
+
     def reset(self) -> None:
         """The connection was lost: everything known is void."""
         self.is_synced = self._keeps = False

@@ -1,0 +1,118 @@
+"""One run: simulated venues, real sockets, the real producers, and the real engine fed with all that they publish."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from mts_stream.domain.engine import PartitionEngine
+from mts_stream.errors import BadRecordError
+from mts_stream.settings import load_settings
+from mts_stream.wire.codec import decode_record
+from mts_stream.wire.topics import DEAD_LETTERS, RAW
+from producers.service import ProducerService
+from producers.simulator.settings import SimulatorSettings
+from producers.simulator.simulator import Simulator
+from tests.simulation.witness import Witness
+
+POLL_S = 0.02
+END_S = 10.0
+KEYFRAME_S = 5
+REGISTRY_S = 5
+"""Both shorter than in production, so that a run of some seconds has several of each."""
+
+FEED_LAG_MS_MAX = 2000
+"""As in demo and compose."""
+
+
+class EngineSink:
+    """Takes the producers' records in place of Kafka and hands those of the raw log to the engine, in order."""
+
+    queued_records = 0
+    stalled_s = 0.0
+    has_room = True
+    lost = 0
+
+    def __init__(self, engine: PartitionEngine, witness: Witness) -> None:
+        self.confirmed: Counter[str] = Counter()
+        self._engine, self._witness = engine, witness
+        self._offset = 0
+
+    def send(self, topic: str, key: bytes, value: bytes, kind: str, partition: int = -1, *, must: bool = False) -> bool:
+        """Take a record."""
+        self.confirmed[kind] += 1
+        if topic == RAW:
+            self._handle(value)
+        elif topic == DEAD_LETTERS:
+            self._witness.dead.append(value.decode())
+        return True
+
+    def _handle(self, value: bytes) -> None:
+        self._offset += 1
+        now_ns = time.time_ns()
+        try:
+            event = decode_record(value)
+            self._witness.before_record(event, now_ns)
+            handled = self._engine.on_event(event, self._offset)
+        except BadRecordError as error:
+            self._witness.dead.append(str(error))
+            return
+        self._witness.after_record(event, handled, now_ns)
+
+    def count(self) -> None:
+        """There are no metrics of it."""
+
+    async def run(self) -> None:
+        """Nothing has to be served."""
+        await asyncio.Event().wait()
+
+    async def flush(self, timeout_s: float) -> int:
+        """Everything was handled when it came."""
+        return 0
+
+
+class Run:
+    """What a scenario acts on."""
+
+    def __init__(self, simulator: Simulator, service: ProducerService, witness: Witness, task: asyncio.Task[None]):
+        self.simulator, self.service, self.witness = simulator, service, witness
+        self._task = task
+
+    async def until(self, condition: Callable[[], object], within_s: float, what: Callable[[], object]) -> float:
+        """Wait for a condition and say how long it took; AssertionError with `what` if it does not come in time."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        while not condition():
+            if self._task.done():
+                self._task.result()
+                raise AssertionError("the producers ended by themselves")
+            assert loop.time() - began_s < within_s, f"not within {within_s} s: {what()}"
+            await asyncio.sleep(POLL_S)
+        return loop.time() - began_s
+
+    async def until_valid(self, within_s: float) -> float:
+        """Wait until every book is valid or delisted, and say how long that took."""
+        return await self.until(lambda: not self.witness.not_valid(), within_s, self.witness.not_valid)
+
+
+@asynccontextmanager
+async def running(settings: SimulatorSettings) -> AsyncIterator[Run]:
+    """A run of these venues; at its end everything is closed in bounded time."""
+    simulator = Simulator(settings, on_step=lambda now_ns: witness.on_step(now_ns))
+    async with simulator:
+        urls = {name.lower(): url for name, url in simulator.urls.items()}
+        config = load_settings(
+            **urls, partitions=1, keyframe_interval_s=KEYFRAME_S, registry_interval_s=REGISTRY_S,
+            max_feed_lag_ms=FEED_LAG_MS_MAX,
+        )  # fmt: skip
+        engine = PartitionEngine(config.economics())
+        witness = Witness(simulator, engine)
+        service = witness.service = ProducerService(config, publisher=EngineSink(engine, witness))
+        stop = asyncio.Event()
+        task = asyncio.create_task(service.run(stop))
+        try:
+            yield Run(simulator, service, witness, task)
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, END_S)

@@ -1,0 +1,197 @@
+"""What is played: one fault by its name at one venue, or a stretch of the mix; each gives an Outcome."""
+
+import asyncio
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from producers.simulator.faults.active import Fault
+from producers.simulator.faults.catalog import BOOK, CATALOG, MIX, VENUE, FaultKind
+from producers.simulator.settings import SimulatorSettings
+from producers.simulator.universe import BINANCE, BookKey
+from tests.simulation.bounds import MIXED, START_S, Bound, bound_of
+from tests.simulation.rig import REGISTRY_S, Run, running
+
+SYMBOL = "BTCUSDT"
+EPISODES = {"first_episode_s": 1.0, "episode_interval_s": 1.5}
+"""Arbitrage again and again, so that there are signals to judge."""
+
+PROVOKE_AFTER_S = 0.2
+LINGER_S = 1.0
+FAULT_S_MAX = 10.0
+"""None of those that end lasts longer."""
+
+END_AFTER_S = 8.0
+"""A fault ends at a step of the market, which may lag, and a host that refused listens again a little later."""
+
+REST_FAULT_S = REGISTRY_S + 1.0
+"""A fault of REST is played so long that the registry meets it, where no book asks."""
+
+MIX_FIRST_S, MIX_LAST_S = 3.0, 25.0
+MIX_PAIRS = 2
+
+SEEN_AS = {
+    "lost_frames": {"gap"},
+    "reordered_frames": {"gap"},
+    "crossed_book": {"crossed"},
+    "half_open": {"silent", "disconnected"},
+    "venue_restart": {"disconnected"},
+    "connection_refused": {"disconnected"},
+    "delisting": {"delisted"},
+} | {name: {"disconnected"} for name in CATALOG if name.startswith("close_")}
+"""States of which a book that a fault concerned must have had one."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One run: seconds, counts, and in words what was not as stated."""
+
+    fault: str
+    seed: int
+    place: str
+    seen_s: float = 0.0
+    recovered_s: float = 0.0
+    compared: int = 0
+    wrong: int = 0
+    signals: int = 0
+    false_signals: int = 0
+    met: int = 0
+    stalled_s: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+async def play_named(name: str, venue: str, seed: int) -> Outcome:
+    """One fault at all markets of a venue that can have it, with what provokes it."""
+    outcome = Outcome(name, seed, venue)
+    rng = Random(f"{seed}/{name}/{venue}")
+    try:
+        async with running(SimulatorSettings(pairs=1, seed=seed, **EPISODES)) as run:
+            await run.until_valid(START_S)
+            await asyncio.sleep(rng.uniform(0.0, 1.0))  # any moment between the pings and statuses of a second
+            faults = _begin(run, CATALOG[name], venue, rng)
+            await _provoke(run, CATALOG[name], faults)
+            await _see(run, outcome, faults)
+            await _recover(run, outcome, faults)
+            _note_named(run, outcome, faults)
+    except AssertionError as error:
+        outcome.problems.append(str(error))
+    return outcome
+
+
+async def play_mix(seed: int) -> Outcome:
+    """Half a minute of the mix, then calm."""
+    outcome = Outcome(MIXED, seed, "all")
+    settings = SimulatorSettings(
+        pairs=MIX_PAIRS, seed=seed, faults=MIX, fault_seed=seed, first_fault_s=MIX_FIRST_S, last_fault_s=MIX_LAST_S,
+        **EPISODES,
+    )  # fmt: skip
+    try:
+        async with running(settings) as run:
+            await run.until_valid(START_S)
+            await asyncio.sleep(MIX_LAST_S)
+            await _recover(run, outcome, [])
+            _note(run, outcome)
+    except AssertionError as error:
+        outcome.problems.append(str(error))
+    return outcome
+
+
+def is_rest(kind: FaultKind) -> bool:
+    """Whether a fault concerns requests alone."""
+    return "rest" in kind.name.split("_") or kind.name.startswith("region")
+
+
+def _begin(run: Run, kind: FaultKind, venue: str, rng: Random) -> list[Fault]:
+    params = {name: rng.choice(values) for name, values in kind.params.items()}
+    duration_s = rng.uniform(*kind.duration_s)
+    if is_rest(kind):
+        duration_s = REST_FAULT_S
+    markets = [market for own, market in kind.legs if own == venue]
+    if kind.scope == VENUE or (kind.name == "connection_refused" and venue != BINANCE):
+        markets = [None]
+    symbol = SYMBOL if kind.scope == BOOK else None
+    inject = run.simulator.inject
+    return [inject(kind.name, venue, market, symbol, duration_s=duration_s, **params) for market in markets]
+
+
+async def _provoke(run: Run, kind: FaultKind, faults: list[Fault]) -> None:
+    await asyncio.sleep(PROVOKE_AFTER_S)
+    for fault in faults:
+        if kind.provoked_by == "cut":
+            run.simulator.inject("close_1006", fault.venue, fault.market)
+        elif is_rest(kind) and fault.venue == BINANCE:  # a gap makes nobody ask Bybit for a snapshot
+            run.simulator.inject("lost_frames", fault.venue, fault.market, SYMBOL, frames=1)
+
+
+async def _see(run: Run, outcome: Outcome, faults: list[Fault]) -> None:
+    """Wait for what shows in no book: the registry's word."""
+    keys = [key for fault in faults for key in _keys(run, fault)]
+    witness, within_s = run.witness, bound_of(outcome.fault).seen_s + 5.0
+    if outcome.fault == "delisting":
+        states = {key: witness.books[key] for key in keys}
+        outcome.seen_s = await run.until(
+            lambda: all(watch.state == "delisted" for watch in states.values()), within_s, witness.states
+        )
+    elif outcome.fault == "funding_interval_change":
+        legs = run.simulator.market.legs
+        truth = {key: legs[key].listing.funding_interval_hours for key in keys}
+        outcome.seen_s = await run.until(
+            lambda: all(witness.interval_hours(key) == hours for key, hours in truth.items()),
+            within_s, lambda: {key: (witness.interval_hours(key), hours) for key, hours in truth.items()},
+        )  # fmt: skip
+
+
+async def _recover(run: Run, outcome: Outcome, faults: list[Fault]) -> None:
+    """Wait until nothing is broken any more, then until every book stands, and a little longer."""
+    bound = bound_of(outcome.fault)
+    delay_s = max((fault.params.get("delay_s", 0.0) for fault in faults), default=0.0)
+    await run.until(lambda: not _running(run), FAULT_S_MAX + END_AFTER_S, lambda: _running(run))
+    outcome.recovered_s = await run.until_valid(bound.recovered_s + delay_s)
+    await asyncio.sleep(LINGER_S)
+
+
+def _running(run: Run) -> list[dict[str, Any]]:
+    return [row for row in run.simulator.fault_truth if row["end_ns"] is None and row["name"] != "delisting"]
+
+
+def _note_named(run: Run, outcome: Outcome, faults: list[Fault]) -> None:
+    _note(run, outcome)
+    if not any(fault.hits for fault in faults):
+        outcome.problems.append("the fault met nobody")
+    for fault in faults:
+        for key in _keys(run, fault) if fault.hits else ():
+            states = set(run.witness.books[key].states)
+            expected = SEEN_AS.get(outcome.fault)
+            if expected is not None and not states & expected:
+                outcome.problems.append(f"{'/'.join(key)} was only {sorted(states)}")
+
+
+def _note(run: Run, outcome: Outcome) -> None:
+    witness = run.witness
+    bound: Bound = bound_of(outcome.fault)
+    behind = {key: watch.behind_max_ns / 1e9 for key, watch in witness.books.items()}
+    outcome.seen_s = max(outcome.seen_s, *behind.values())
+    outcome.compared, outcome.wrong = witness.compared.total(), len(witness.wrong)
+    outcome.met = sum(row["hits"] for row in run.simulator.fault_truth)
+    outcome.signals = witness.verdicts.counts.total()
+    outcome.false_signals = witness.verdicts.counts["untrue"]
+    outcome.problems += witness.wrong[:5]
+    outcome.problems += [f"dead letter: {text[:300]}" for text in witness.dead[:3]]
+    outcome.stalled_s = witness.stalled_max_ns / 1e9
+    if outcome.seen_s > bound.seen_s + outcome.stalled_s:
+        late = {"/".join(key): seconds for key, seconds in behind.items() if seconds > bound.seen_s}
+        outcome.problems.append(f"seen after {outcome.seen_s:.2f} s, stated are {bound.seen_s}: {late}")
+    if outcome.false_signals:
+        outcome.problems.append(f"false signals {witness.verdicts.untrue_ids}")
+    if witness.differing_keyframes:
+        outcome.problems.append(f"{witness.differing_keyframes} keyframes were not the engine's valid book")
+    if min(witness.compared["engine"], witness.compared["producer"]) < 100:
+        outcome.problems.append(f"hardly anything was compared: {witness.compared}")
+
+
+def _keys(run: Run, fault: Fault) -> list[BookKey]:
+    return [
+        key
+        for key in run.witness.books
+        if key[0] == fault.venue and fault.market in (None, key[1]) and fault.symbol in (None, key[2])
+    ]

@@ -1,0 +1,198 @@
+"""Sees every record on its way into the engine, and every step of the market, and keeps what was wrong.
+
+step of the market   -> how long has a book that says valid not been the venue's any more?
+record into the engine -> are the engine's and the producer's book of it the venue's, at their sequences?
+signal out of it     -> were both touches true?
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from mts_stream.domain.engine import Handled, PartitionEngine
+from mts_stream.domain.leg import Leg
+from mts_stream.domain.market_data import DepthUpdate, MarketEvent, Origin
+from mts_stream.domain.messages import Message, SignalMessage
+from mts_stream.local.demo.claims import Claim, TrueTouches, Verdicts, claims_of, judge, touches_of
+from mts_stream.wire.codec import encode_message
+from producers.book_feed import BookFeed
+from producers.service import ProducerService
+from producers.simulator.settings import STEP_MS
+from producers.simulator.simulator import Simulator
+from producers.simulator.universe import BookKey
+from tests.simulation.truth_check import TruthCheck
+
+STEP_NS = STEP_MS * 1_000_000
+MOVES_MAX = 65_536
+"""Moves of a book that a client has not followed yet; above that the oldest are forgotten."""
+
+VALID = "valid"
+
+
+@dataclass(slots=True)
+class BookWatch:
+    """One of the engine's books: its check, the moves of the venue's that it has not followed, its states."""
+
+    pair: str
+    leg: str
+    check: TruthCheck
+    moves: deque[tuple[tuple[int, int], int]] = field(default_factory=lambda: deque(maxlen=MOVES_MAX))
+    behind_max_ns: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    changes: list[tuple[int, str]] = field(default_factory=list)
+    state: str = "empty"
+
+
+class Witness:
+    """Knows the simulator, the service and the engine of a run."""
+
+    def __init__(self, simulator: Simulator, engine: PartitionEngine) -> None:
+        self.service: ProducerService | None = None
+        self.verdicts = Verdicts()
+        self.dead: list[str] = []
+        self.stalled_max_ns = 0
+        """The longest time in which the machine did not let the market step: no client can be quicker than that."""
+        self._simulator, self._engine = simulator, engine
+        self._books: dict[BookKey, BookWatch] = {
+            key: BookWatch(leg.listing.pair, f"{key[0]}:{key[1]}", TruthCheck(simulator, key, "engine"))
+            for key, leg in simulator.market.legs.items()
+        }
+        self._producer_checks: dict[tuple[str, BookKey], TruthCheck] = {}
+        self._stepped_ns = 0
+        self._last_move: dict[BookKey, tuple[int, int]] = {}
+
+    def on_step(self, now_ns: int) -> None:
+        """The market has moved."""
+        if self._stepped_ns:
+            self.stalled_max_ns = max(self.stalled_max_ns, now_ns - self._stepped_ns - STEP_NS)
+        self._stepped_ns = now_ns
+        for key, watch in self._books.items():
+            position = self._simulator.position(key)
+            if self._last_move.get(key) != position:
+                self._last_move[key] = position
+                watch.moves.append((position, now_ns))
+            self._measure(watch, now_ns)
+
+    def before_record(self, event: MarketEvent, now_ns: int) -> None:
+        """A record is about to be handled: until now the books count as they were, the producer's and the engine's."""
+        for watch in self._touched(event.origin):
+            self._measure(watch, now_ns)
+        if isinstance(event, DepthUpdate):
+            self._check_producer(event.origin)
+
+    def after_record(self, event: MarketEvent, handled: Handled, now_ns: int) -> None:
+        """A record was handled."""
+        for watch in self._touched(event.origin):
+            leg = self._leg(watch)
+            if leg is None:
+                continue
+            became_valid = leg.state == VALID != watch.state
+            self._note_state(watch, leg.state, now_ns)
+            is_its_own = isinstance(event, DepthUpdate) and leg.instrument.symbol == event.origin.symbol
+            if leg.state == VALID and (became_valid or (is_its_own and leg.name == _leg_name(event.origin))):
+                watch.check.engine(leg.book.sequence, leg.book.book)
+        for message in handled.messages:
+            self._judge(message)
+
+    def _check_producer(self, origin: Origin) -> None:
+        feed = self.feed_of(origin)
+        if feed is not None and feed.is_synced:
+            key = origin.venue, origin.market, origin.symbol
+            name = origin.conn, key
+            if name not in self._producer_checks:
+                self._producer_checks[name] = TruthCheck(self._simulator, key, f"producer {origin.conn}")
+            self._producer_checks[name].producer(feed.book)
+
+    def feed_of(self, origin: Origin) -> BookFeed | None:
+        """The producer's book on the connection that wrote a record."""
+        assert self.service is not None, "a record came from somewhere"
+        feed = self.service.feeds.get(origin.conn)
+        return None if feed is None else feed.books.get(origin.symbol)
+
+    @property
+    def books(self) -> dict[BookKey, BookWatch]:
+        """The engine's books."""
+        return self._books
+
+    @property
+    def wrong(self) -> list[str]:
+        """Every book that was not the venue's although it said so."""
+        checks = [watch.check for watch in self._books.values()] + list(self._producer_checks.values())
+        return [text for check in checks for text in check.wrong]
+
+    @property
+    def compared(self) -> Counter[str]:
+        """How many books were held against the venue's, the engine's and the producer's."""
+        compared: Counter[str] = Counter()
+        compared["engine"] = sum(watch.check.compared for watch in self._books.values())
+        compared["producer"] = sum(check.compared for check in self._producer_checks.values())
+        return compared
+
+    def not_valid(self) -> dict[BookKey, str]:
+        """The books that say something else than valid or delisted, and what."""
+        legs = {key: self._leg(watch) for key, watch in self._books.items()}
+        return {
+            key: "unlisted" if leg is None else leg.state
+            for key, leg in legs.items()
+            if leg is None or leg.state not in (VALID, "delisted")
+        }
+
+    def states(self) -> dict[BookKey, str]:
+        """What every book says now."""
+        return {key: watch.state for key, watch in self._books.items()}
+
+    def interval_hours(self, key: BookKey) -> int | None:
+        """The funding interval that the engine counts with."""
+        leg = self._leg(self._books[key])
+        return None if leg is None else leg.funding.interval_hours or leg.instrument.funding_interval_hours
+
+    @property
+    def differing_keyframes(self) -> int:
+        """How often the producer's keyframe was not the engine's valid book."""
+        return sum(leg.book.differing_keyframes for watch in self._books.values() if (leg := self._leg(watch)))
+
+    def _touched(self, origin: Origin) -> Iterator[BookWatch]:
+        for watch in self._books.values():
+            if origin.pair in ("", watch.pair):
+                yield watch
+
+    def _leg(self, watch: BookWatch) -> Leg | None:
+        state = self._engine.pairs.get(watch.pair)
+        return None if state is None else state.engine.legs.get(watch.leg)
+
+    def _note_state(self, watch: BookWatch, state: str, now_ns: int) -> None:
+        if state != watch.state:
+            watch.state = state
+            watch.states[state] += 1
+            watch.changes.append((now_ns, state))
+
+    def _measure(self, watch: BookWatch, now_ns: int) -> None:
+        """For how long a book that says valid has not followed the venue's."""
+        leg = self._leg(watch)
+        if leg is None or leg.state != VALID:
+            return
+        position = watch.check.epoch, leg.book.sequence
+        while watch.moves and watch.moves[0][0] <= position:
+            watch.moves.popleft()
+        if watch.moves:
+            watch.behind_max_ns = max(watch.behind_max_ns, now_ns - watch.moves[0][1])
+
+    def _judge(self, message: Message) -> None:
+        if not isinstance(message, SignalMessage):
+            return
+        fields: dict[str, Any] = orjson.loads(encode_message(message))
+        if claims := claims_of(fields):
+            self.verdicts.add(message.id, judge((claim, self._touches(claim)) for claim in claims))
+
+    def _touches(self, claim: Claim) -> TrueTouches | None:
+        place = claim.venue, claim.market, claim.symbol
+        books = self._simulator.true_books(*place, claim.sequence)
+        sides = [{"bids": book.bids, "asks": book.asks} for book in books]
+        return touches_of({"books": sides, "multiplier": self._simulator.multiplier(*place)})
+
+
+def _leg_name(origin: Origin) -> str:
+    return f"{origin.venue}:{origin.market}"
