@@ -8,7 +8,7 @@ from tests.simulation.scenarios import Outcome
 
 HEAD = (
     "fault", "seeds", "runs", "books compared", "detected within s", "stated", "recovered within s", "stated",
-    "wrong books", "signals", "false signals", "failed runs", "machine stalled s",
+    "wrong books", "signals", "false signals", "failed runs",
 )  # fmt: skip
 
 
@@ -35,7 +35,6 @@ def _row(name: str, group: list[Outcome]) -> tuple[str, ...]:
         sum(one.signals for one in group),
         sum(one.false_signals for one in group),
         sum(bool(one.problems) for one in group),
-        f"{max(one.stalled_s for one in group):.2f}",
     )
     return name, *map(str, cells)
 

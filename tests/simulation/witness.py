@@ -25,7 +25,7 @@ from producers.simulator.simulator import Simulator
 from producers.simulator.universe import BookKey
 from tests.simulation.truth_check import TruthCheck
 
-STEP_NS = STEP_MS * 1_000_000
+STEP_S = STEP_MS / 1000
 MOVES_MAX = 65_536
 """Moves of a book that a client has not followed yet; above that the oldest are forgotten."""
 
@@ -40,10 +40,19 @@ class BookWatch:
     leg: str
     check: TruthCheck
     moves: deque[tuple[tuple[int, int], int]] = field(default_factory=lambda: deque(maxlen=MOVES_MAX))
-    behind_max_ns: int = 0
-    states: Counter[str] = field(default_factory=Counter)
-    changes: list[tuple[int, str]] = field(default_factory=list)
+    behind_steps_max: int = 0
+    states: set[str] = field(default_factory=set)
     state: str = "empty"
+
+    @property
+    def behind_max_s(self) -> float:
+        """For how long at most it said valid although the venue's had moved on."""
+        return self.behind_steps_max * STEP_S
+
+    def note(self, state: str) -> None:
+        """It says so now."""
+        self.state = state
+        self.states.add(state)
 
 
 class Witness:
@@ -53,44 +62,45 @@ class Witness:
         self.service: ProducerService | None = None
         self.verdicts = Verdicts()
         self.dead: list[str] = []
-        self.stalled_max_ns = 0
-        """The longest time in which the machine did not let the market step: no client can be quicker than that."""
+        self.steps = 0
         self._simulator, self._engine = simulator, engine
         self._books: dict[BookKey, BookWatch] = {
             key: BookWatch(leg.listing.pair, f"{key[0]}:{key[1]}", TruthCheck(simulator, key, "engine"))
             for key, leg in simulator.market.legs.items()
         }
         self._producer_checks: dict[tuple[str, BookKey], TruthCheck] = {}
-        self._stepped_ns = 0
         self._last_move: dict[BookKey, tuple[int, int]] = {}
 
-    def on_step(self, now_ns: int) -> None:
+    @property
+    def now_s(self) -> float:
+        """The market's own time: that of the wall clock, but that it waits where the machine does not let it step."""
+        return self.steps * STEP_S
+
+    def on_step(self) -> None:
         """The market has moved."""
-        if self._stepped_ns:
-            self.stalled_max_ns = max(self.stalled_max_ns, now_ns - self._stepped_ns - STEP_NS)
-        self._stepped_ns = now_ns
+        self.steps += 1
         for key, watch in self._books.items():
             position = self._simulator.position(key)
             if self._last_move.get(key) != position:
                 self._last_move[key] = position
-                watch.moves.append((position, now_ns))
-            self._measure(watch, now_ns)
+                watch.moves.append((position, self.steps))
+            self._measure(watch)
 
-    def before_record(self, event: MarketEvent, now_ns: int) -> None:
+    def before_record(self, event: MarketEvent) -> None:
         """A record is about to be handled: until now the books count as they were, the producer's and the engine's."""
         for watch in self._touched(event.origin):
-            self._measure(watch, now_ns)
+            self._measure(watch)
         if isinstance(event, DepthUpdate):
             self._check_producer(event.origin)
 
-    def after_record(self, event: MarketEvent, handled: Handled, now_ns: int) -> None:
+    def after_record(self, event: MarketEvent, handled: Handled) -> None:
         """A record was handled."""
         for watch in self._touched(event.origin):
             leg = self._leg(watch)
             if leg is None:
                 continue
             became_valid = leg.state == VALID != watch.state
-            self._note_state(watch, leg.state, now_ns)
+            watch.note(leg.state)
             is_its_own = isinstance(event, DepthUpdate) and leg.instrument.symbol == event.origin.symbol
             if leg.state == VALID and (became_valid or (is_its_own and leg.name == _leg_name(event.origin))):
                 watch.check.engine(leg.book.sequence, leg.book.book)
@@ -149,11 +159,6 @@ class Witness:
         leg = self._leg(self._books[key])
         return None if leg is None else leg.funding.interval_hours or leg.instrument.funding_interval_hours
 
-    @property
-    def differing_keyframes(self) -> int:
-        """How often the producer's keyframe was not the engine's valid book."""
-        return sum(leg.book.differing_keyframes for watch in self._books.values() if (leg := self._leg(watch)))
-
     def _touched(self, origin: Origin) -> Iterator[BookWatch]:
         for watch in self._books.values():
             if origin.pair in ("", watch.pair):
@@ -163,13 +168,7 @@ class Witness:
         state = self._engine.pairs.get(watch.pair)
         return None if state is None else state.engine.legs.get(watch.leg)
 
-    def _note_state(self, watch: BookWatch, state: str, now_ns: int) -> None:
-        if state != watch.state:
-            watch.state = state
-            watch.states[state] += 1
-            watch.changes.append((now_ns, state))
-
-    def _measure(self, watch: BookWatch, now_ns: int) -> None:
+    def _measure(self, watch: BookWatch) -> None:
         """For how long a book that says valid has not followed the venue's."""
         leg = self._leg(watch)
         if leg is None or leg.state != VALID:
@@ -178,7 +177,7 @@ class Witness:
         while watch.moves and watch.moves[0][0] <= position:
             watch.moves.popleft()
         if watch.moves:
-            watch.behind_max_ns = max(watch.behind_max_ns, now_ns - watch.moves[0][1])
+            watch.behind_steps_max = max(watch.behind_steps_max, self.steps - watch.moves[0][1])
 
     def _judge(self, message: Message) -> None:
         if not isinstance(message, SignalMessage):
