@@ -170,7 +170,8 @@ class Feed:
         """A second has passed: status, keyframes, liveness, heartbeat, quality."""
         if self._link is not None:
             self._speak(now_ns)
-        for part in self._parts() if self._link is not None else ():
+        # a keyframe counts as a word of its connection: of a peer that says nothing there is none (DESIGN section 4)
+        for part in self._parts() if self._is_heard(now_ns) else ():
             part.on_second(now_ns)
         self._report(now_ns)
 
@@ -189,9 +190,14 @@ class Feed:
         elif self._farewell_due_ns is not None and now_ns >= self._farewell_due_ns:
             self._drop("server_shutdown")
         else:
-            if silence_ns <= ALIVE_NS_MAX and self._pinged_ns >= self._slept_ns:
+            if self._is_heard(now_ns):
                 self.writer.status("alive", "", now_ns)
             self.subscriptions.on_second(now_ns)
+
+    def _is_heard(self, now_ns: int) -> bool:
+        if self._link is None:
+            return False
+        return now_ns - self._heard_ns <= ALIVE_NS_MAX and self._pinged_ns >= self._slept_ns
 
     def _has_spoken(self, topic: str) -> bool:
         symbol = self.market.topic_symbol(topic)

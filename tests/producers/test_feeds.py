@@ -23,10 +23,12 @@ BTC = {"BTCUSDT": "BTC-USDT"}
 class Stand:
     """A feed with everything around it in hand."""
 
-    def __init__(self, market: VenueMarket, route: int = 0, pairs: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, market: VenueMarket, route: int = 0, pairs: dict[str, str] | None = None, keyframe_s: float = 60
+    ) -> None:
         self.outlet, self.desk = FakeOutlet(), FakeDesk()
         self.writer = RecordWriter(self.outlet, "c-0", market.venue, market.market, "depth", PARTITIONS)
-        self.feed = Feed(market, market.routes[route], self.writer, self.outlet, pairs or BTC, self.desk, 60)
+        self.feed = Feed(market, market.routes[route], self.writer, self.outlet, pairs or BTC, self.desk, keyframe_s)
         self.link = FakeLink(self.feed)
         self.now_ns = START
 
@@ -53,9 +55,9 @@ class Stand:
         return [e.kind for e in self.outlet.envelopes() if e.kind != "status"]
 
 
-def bybit_stand() -> tuple[Stand, TrueBook]:
+def bybit_stand(keyframe_s: float = 60) -> tuple[Stand, TrueBook]:
     """A Bybit feed whose book stands."""
-    stand, true = Stand(BYBIT).open(), TrueBook(BYBIT)
+    stand, true = Stand(BYBIT, keyframe_s=keyframe_s).open(), TrueBook(BYBIT)
     stand.tell(bytes(true.snapshot_frame().frame))
     return stand, true
 
@@ -120,6 +122,19 @@ def test_a_process_that_slept_gives_a_dead_connection_no_more_than_the_usual_tim
     stand.seconds(1, heard=False)
     assert stand.link.dropped == ["silent"]
     assert stand.outlet.states() == [("up", ""), ("down", "silent")]
+
+
+def test_no_keyframe_speaks_for_a_peer_that_is_silent() -> None:
+    """It would keep a book valid, or make it so again, whose connection has said nothing for long."""
+    stand, _ = bybit_stand(keyframe_s=2)
+    stand.seconds(3)
+    written = len(stand.kinds())
+    stand.seconds(2, heard=False)
+    assert len(stand.kinds()) == written + 2
+    stand.seconds(3, heard=False)
+    assert len(stand.kinds()) == written + 2
+    stand.seconds(1)
+    assert len(stand.kinds()) == written + 3
 
 
 def test_every_frame_is_logged_as_it_came_and_the_keyframe_follows_the_snapshot() -> None:
