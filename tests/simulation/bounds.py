@@ -34,14 +34,14 @@ class Bound:
 _SPECIAL = {
     "late_frames": Bound(seen_s=5.0, why="the delay, at most 4 s: a stream that waits looks like a quiet one"),
     "half_open": Bound(
-        seen_s=6.0, recovered_s=RETRY_S, why="last `alive` 2 s after the last word, silent 3 s later, a tick of 1 s"
+        seen_s=5.2, recovered_s=RETRY_S, why="`alive` is said until 2 s after the last word, silent is 3 s later"
     ),
     "connection_refused": Bound(recovered_s=RETRY_S),
     "funding_interval_change": Bound(
         seen_s=10.0 + REGISTRY_S + 1, why="Binance lists it at the fault's end, 10 s at most; then the next registry"
     ),
     "delisting": Bound(seen_s=REGISTRY_S + 2.0, why="the next reading of the registry"),
-    MIXED: Bound(seen_s=6.0, recovered_s=RETRY_S, why="the slowest of them"),
+    MIXED: Bound(seen_s=5.2, recovered_s=RETRY_S, why="the slowest of them"),
 }
 
 

@@ -11,6 +11,7 @@ from producers.simulator.settings import SimulatorSettings
 from producers.simulator.universe import BINANCE, BookKey
 from tests.simulation.bounds import MIXED, START_S, Bound, bound_of
 from tests.simulation.rig import REGISTRY_S, Run, running
+from tests.simulation.witness import VALID
 
 SYMBOL = "BTCUSDT"
 EPISODES = {"first_episode_s": 1.0, "episode_interval_s": 1.5}
@@ -29,6 +30,9 @@ REST_FAULT_S = REGISTRY_S + 1.0
 
 MIX_FIRST_S, MIX_LAST_S = 3.0, 25.0
 MIX_PAIRS = 2
+
+UNDISTURBED = {"doubled_frames", "server_shutdown"}
+"""What no book may notice: the same frame again; a connection that is changed before the venue ends it."""
 
 LISTED = {"delisting", "funding_interval_change"}
 """What shows in no book: the registry tells it."""
@@ -70,6 +74,7 @@ async def play_named(name: str, venue: str, seed: int) -> Outcome:
         async with running(SimulatorSettings(pairs=1, seed=seed, **EPISODES)) as run:
             await run.until_valid(START_S)
             await asyncio.sleep(rng.uniform(0.0, 1.0))  # any moment between the pings and statuses of a second
+            run.witness.forget_states()
             faults = _begin(run, CATALOG[name], venue, rng)
             await _provoke(run, CATALOG[name], faults)
             if name in LISTED:
@@ -167,6 +172,8 @@ def _note_named(run: Run, outcome: Outcome, faults: list[Fault]) -> None:
             expected = SEEN_AS.get(outcome.fault)
             if expected is not None and not states & expected:
                 outcome.problems.append(f"{'/'.join(key)} was only {sorted(states)}")
+            if outcome.fault in UNDISTURBED and states != {VALID}:
+                outcome.problems.append(f"{'/'.join(key)} was {sorted(states)}")
 
 
 def _note(run: Run, outcome: Outcome) -> None:

@@ -154,6 +154,11 @@ class Witness:
         """What every book says now."""
         return {key: watch.state for key, watch in self._books.items()}
 
+    def forget_states(self) -> None:
+        """Begin anew to note what the books say."""
+        for watch in self._books.values():
+            watch.states = {watch.state}
+
     def interval_hours(self, key: BookKey) -> int | None:
         """The funding interval that the engine counts with."""
         leg = self._leg(self._books[key])
