@@ -10,6 +10,8 @@ from producers.simulator.faults.catalog import CATALOG
 from tests.simulation.rig import REGISTRY_S
 
 MIXED = "mixed"
+KILLED, LOG_FULL = "producers_killed", "log_full"
+OUR_FAULTS = (KILLED, LOG_FULL)
 START_S = 20.0
 
 NEXT_FRAME_S = 1.0
@@ -41,6 +43,10 @@ _SPECIAL = {
         seen_s=10.0 + REGISTRY_S + 1, why="Binance lists it at the fault's end, 10 s at most; then the next registry"
     ),
     "delisting": Bound(seen_s=REGISTRY_S + 2.0, why="the next reading of the registry"),
+    KILLED: Bound(
+        seen_s=6.0, why="the first word of the next process, 4 s later at most: until then nothing is judged"
+    ),
+    LOG_FULL: Bound(recovered_s=RETRY_S, why="the first record that is refused: `down`, which is never refused"),
     MIXED: Bound(seen_s=5.2, recovered_s=RETRY_S, why="the slowest of them"),
 }
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 from mts_stream.domain.engine import PartitionEngine
 from mts_stream.errors import BadRecordError
-from mts_stream.settings import load_settings
+from mts_stream.settings import Settings, load_settings
 from mts_stream.wire.codec import decode_record
 from mts_stream.wire.topics import DEAD_LETTERS, RAW
 from producers.service import ProducerService
@@ -33,16 +34,20 @@ class EngineSink:
 
     queued_records = 0
     stalled_s = 0.0
-    has_room = True
     lost = 0
 
-    def __init__(self, engine: PartitionEngine, witness: Witness) -> None:
+    def __init__(self, engine: PartitionEngine, witness: Witness, offsets: Iterator[int]) -> None:
         self.confirmed: Counter[str] = Counter()
-        self._engine, self._witness = engine, witness
-        self._offset = 0
+        self.has_room = True
+        self.is_cut = False
+        self._engine, self._witness, self._offsets = engine, witness, offsets
 
     def send(self, topic: str, key: bytes, value: bytes, kind: str, partition: int = -1, *, must: bool = False) -> bool:
-        """Take a record."""
+        """Take a record, if there is room; nothing comes through any more when it is cut."""
+        if self.is_cut:
+            return True
+        if not self.has_room and not must:
+            return False
         self.confirmed[kind] += 1
         if topic == RAW:
             self._handle(value)
@@ -51,11 +56,10 @@ class EngineSink:
         return True
 
     def _handle(self, value: bytes) -> None:
-        self._offset += 1
         try:
             event = decode_record(value)
             self._witness.before_record(event)
-            handled = self._engine.on_event(event, self._offset)
+            handled = self._engine.on_event(event, next(self._offsets))
         except BadRecordError as error:
             self._witness.dead.append(str(error))
             return
@@ -74,11 +78,29 @@ class EngineSink:
 
 
 class Run:
-    """What a scenario acts on."""
+    """What a scenario acts on; one engine, and producers that may be killed and started anew."""
 
-    def __init__(self, simulator: Simulator, service: ProducerService, witness: Witness, task: asyncio.Task[None]):
-        self.simulator, self.service, self.witness = simulator, service, witness
-        self._task = task
+    def __init__(self, simulator: Simulator, witness: Witness, engine: PartitionEngine, config: Settings) -> None:
+        self.simulator, self.witness = simulator, witness
+        self._engine, self._config, self._offsets = engine, config, count(1)
+        self.start()
+
+    def start(self) -> None:
+        """Start producers."""
+        self.sink = EngineSink(self._engine, self.witness, self._offsets)
+        service = self.witness.service = ProducerService(self._config, publisher=self.sink)
+        self._stop = asyncio.Event()
+        self._task = asyncio.create_task(service.run(self._stop))
+
+    async def kill(self) -> None:
+        """End the producers as a killed process: not a word more."""
+        self.sink.is_cut = True
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End the producers."""
+        self._stop.set()
+        await asyncio.wait_for(self._task, END_S)
 
     async def until(self, condition: Callable[[], object], within_s: float, what: Callable[[], object]) -> float:
         """Wait for a condition and say how long it took; AssertionError with `what` if it does not come in time.
@@ -113,11 +135,8 @@ async def running(settings: SimulatorSettings) -> AsyncIterator[Run]:
         )  # fmt: skip
         engine = PartitionEngine(config.economics())
         witness = Witness(simulator, engine)
-        service = witness.service = ProducerService(config, publisher=EngineSink(engine, witness))
-        stop = asyncio.Event()
-        task = asyncio.create_task(service.run(stop))
+        run = Run(simulator, witness, engine, config)
         try:
-            yield Run(simulator, service, witness, task)
+            yield run
         finally:
-            stop.set()
-            await asyncio.wait_for(task, END_S)
+            await run.stop()

@@ -9,7 +9,7 @@ from producers.simulator.faults.active import Fault
 from producers.simulator.faults.catalog import BOOK, CATALOG, MIX, VENUE, FaultKind
 from producers.simulator.settings import SimulatorSettings
 from producers.simulator.universe import BINANCE, BookKey
-from tests.simulation.bounds import MIXED, START_S, Bound, bound_of
+from tests.simulation.bounds import KILLED, MIXED, START_S, Bound, bound_of
 from tests.simulation.rig import REGISTRY_S, Run, running
 from tests.simulation.witness import VALID
 
@@ -27,6 +27,8 @@ END_AFTER_S = 8.0
 
 REST_FAULT_S = REGISTRY_S + 1.0
 """A fault of REST is played so long that the registry meets it, where no book asks."""
+
+OUR_FAULTS_S = 0.5, 4.0
 
 MIX_FIRST_S, MIX_LAST_S = 3.0, 25.0
 MIX_PAIRS = 2
@@ -81,6 +83,35 @@ async def play_named(name: str, venue: str, seed: int) -> Outcome:
                 outcome.seen_s = await _see_registry(run, bound_of(name).seen_s)
             await _recover(run, outcome, faults)
             _note_named(run, outcome, faults)
+    except AssertionError as error:
+        outcome.problems.append(str(error))
+    return outcome
+
+
+async def play_own(name: str, seed: int) -> Outcome:
+    """One of our own faults: producers killed without a word and started anew, or a log that takes nothing."""
+    outcome = Outcome(name, seed, "ours")
+    rng = Random(f"{seed}/{name}")
+    try:
+        async with running(SimulatorSettings(pairs=1, seed=seed, **EPISODES)) as run:
+            await run.until_valid(START_S)
+            await asyncio.sleep(rng.uniform(0.0, 1.0))
+            run.witness.forget_states()
+            away_s = rng.uniform(*OUR_FAULTS_S)
+            if name == KILLED:
+                await run.kill()
+                await asyncio.sleep(away_s)
+                run.start()
+            else:
+                run.sink.has_room = False
+                await asyncio.sleep(away_s)
+                run.sink.has_room = True
+            await run.until(
+                lambda: run.witness.disturbed() == run.witness.books.keys(), END_AFTER_S, run.witness.states
+            )
+            await _recover(run, outcome, [])
+            _note(run, outcome)
+            outcome.met = 1
     except AssertionError as error:
         outcome.problems.append(str(error))
     return outcome

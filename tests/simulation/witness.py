@@ -154,6 +154,10 @@ class Witness:
         """What every book says now."""
         return {key: watch.state for key, watch in self._books.items()}
 
+    def disturbed(self) -> set[BookKey]:
+        """The books that have said something else than valid since their states were forgotten."""
+        return {key for key, watch in self._books.items() if watch.states != {VALID}}
+
     def forget_states(self) -> None:
         """Begin anew to note what the books say."""
         for watch in self._books.values():
