@@ -16,9 +16,10 @@ from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.market_data import ConnectionStatus, MarketEvent, RegistryUpdate
 from mts_stream.domain.messages import Message
 from mts_stream.domain.pair_engine import PairEngine
+from mts_stream.domain.quality import taken_of
 from mts_stream.domain.rejection import BadRecordError
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 CLOCK_KEY = "@"
 CLOCK_TICKS_MAX = 100_000  # hours of status records
 
@@ -142,6 +143,8 @@ class PartitionEngine:
         """Take over a checkpoint; raises ValueError for one that is broken or of another version."""
         try:
             data = json.loads(checkpoint)
+            if data["v"] == 1:
+                data = _from_v1(data)
             if data["v"] != CHECKPOINT_VERSION:
                 raise ValueError(f"checkpoint of {key}: version {data['v']}, this worker knows {CHECKPOINT_VERSION}")
             if key == CLOCK_KEY:
@@ -153,3 +156,11 @@ class PartitionEngine:
                 self.pairs[key] = PairState(data["offset"], engine=engine)
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"checkpoint of {key} is broken: {error!r}") from error
+
+
+def _from_v1(data: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint of version 1: it counted a book's records and applied ones; the minute's other counts begin at 0."""
+    for leg in data.get("pair", {}).get("legs", {}).values():
+        *minute, records, applied = leg["quality"]
+        leg["quality"] = [*minute, taken_of(records, applied), []]
+    return data | {"v": CHECKPOINT_VERSION}

@@ -135,7 +135,10 @@ class FundingChange:
 
 @dataclass(slots=True)
 class BookQuality:
-    """One minute of one book: how long in which state, and what made it invalid."""
+    """One minute of one book: how long in which state, what made it invalid, how late its frames were.
+
+    `valid_percent` is a share of the time observed; latencies are receive minus exchange time, as the clocks stood.
+    """
 
     type: str
     subject: str
@@ -149,8 +152,17 @@ class BookQuality:
     records: int
     applied: int
     valid_ms: int
+    valid_percent: str | None
     states: dict[str, int]
     invalidations: dict[str, int]
+    gaps: int
+    stale_records: int
+    resyncs: int
+    differing_keyframes: int
+    latency_p50_ms: str | None
+    latency_p90_ms: str | None
+    latency_p99_ms: str | None
+    latency_max_ms: str | None
 
 
 Message = SignalMessage | SpreadWindow | FundingChange | BookQuality

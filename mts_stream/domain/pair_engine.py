@@ -26,7 +26,7 @@ from mts_stream.domain.order_book import parse_levels
 from mts_stream.domain.pricing import PairScale
 from mts_stream.domain.quality import minute_end_ns
 from mts_stream.domain.rejection import BadRecordError
-from mts_stream.domain.sequencing import Taken
+from mts_stream.domain.sequencing import STILL
 from mts_stream.domain.windows import window_end_ns
 
 NS_PER_MS = 10**6
@@ -74,10 +74,9 @@ class PairEngine:
         changed = self._move_time(origin, out)
         taken = leg.book.on_depth(update, bids, asks, self.event_time_ns, self._lag_max_ns)
         leg.on_time(self.event_time_ns)
-        leg.quality.records += 1
-        leg.quality.applied += taken is Taken.APPLIED
+        leg.quality.on_depth(update, taken)
         self._refresh(leg, changed)
-        if taken in (Taken.APPLIED, Taken.IGNORED):
+        if taken not in STILL:
             changed.add(leg.name)
         return self._judge(changed, origin, out)
 

@@ -9,7 +9,7 @@
 Recipes: exchanges.md 1.3 (Binance) and 2.2 (Bybit).
 """
 
-from enum import Enum
+from enum import IntEnum
 from typing import Any
 
 from mts_stream.domain.exact import DECIMALS, packed, plain, scaled, unpacked
@@ -19,13 +19,19 @@ from mts_stream.domain.order_book import OrderBook, ScaledLevel
 VALID = "valid"
 
 
-class Taken(Enum):
-    """What became of a depth record."""
+class Taken(IntEnum):
+    """What became of a depth record; checkpoints count by these numbers."""
 
-    STALE = "stale"  # old news: nothing moved
-    CONFIRMED = "confirmed"  # a keyframe that says what the book says already
-    IGNORED = "ignored"  # for a book that is not valid, or that made it so
-    APPLIED = "applied"
+    STALE = 0  # old news: nothing moved
+    CONFIRMED = 1  # a keyframe that says what the book says already
+    IGNORED = 2  # for a book that is not valid
+    GAP = 3  # does not follow the one before: the book is not valid any more
+    APPLIED = 4
+    DIFFERED = 5  # a keyframe that contradicts the valid book, and wins
+    RESYNCED = 6  # a keyframe or snapshot in the place of a book that was not valid
+
+
+STILL = (Taken.STALE, Taken.CONFIRMED)  # no depth event (DESIGN section 4)
 
 
 class SequencedBook:
@@ -43,7 +49,6 @@ class SequencedBook:
         self.seen_ns = 0  # event time of the last record of its connection and generation
         self.applied_ns = 0  # received time of the last record applied
         self.applied_id = ""  # and its message id
-        self.differing_keyframes = 0
 
     def is_ours(self, origin: Origin) -> bool:
         """Whether a record is of this book's connection and generation."""
@@ -90,18 +95,19 @@ class SequencedBook:
     ) -> Taken:
         origin = update.origin
         same_stream = self.is_ours(origin)
+        taken = Taken.APPLIED if self.state in (VALID, "empty") else Taken.RESYNCED
         if update.is_keyframe and same_stream and self.state == VALID and self.sequence == update.last_id:
             if self.book.equals(bids, asks):
                 self._know(update)
                 return Taken.CONFIRMED
-            self.differing_keyframes += 1
+            taken = Taken.DIFFERED
         self.conn, self.gen, self.sequence = origin.conn, origin.gen, update.last_id
         self.state, self.fresh, self.seen_ns = VALID, True, now_ns
         self.late = self.late and same_stream
         self.book.replace(bids, asks)
         self._know(update)
         self._after_applying(update, now_ns, lag_max_ns)
-        return Taken.APPLIED
+        return taken
 
     def _apply(
         self, update: DepthUpdate, bids: list[ScaledLevel], asks: list[ScaledLevel], now_ns: int, lag_max_ns: int
@@ -110,7 +116,7 @@ class SequencedBook:
             return Taken.STALE
         if not _follows(self, update):
             self._invalidate("gap")
-            return Taken.IGNORED
+            return Taken.GAP
         self.book.update(bids, asks)
         self.sequence, self.fresh = update.last_id, False
         self._after_applying(update, now_ns, lag_max_ns)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from mts_stream.errors import BadRecordError
 from mts_stream.sinks.batching import Delivery
 from mts_stream.wire import topics
-from mts_stream.wire.results import BookQuality, parse_funding, parse_quality, parse_spread
+from mts_stream.wire.results import parse_funding, parse_quality, parse_spread
 from mts_stream.wire.signals import AnyArbitrage, ArbitrageClosed, ArbitrageOpened, BuyLeg, SellLeg, parse_signal
 
 SOURCE = ("source_partition", "source_offset")
@@ -36,10 +36,17 @@ _MONEY = (
 )  # fmt: skip
 _AMOUNTS = (*_MONEY, "net_bps", "edge_bps")
 _END = ("reason", "duration_ns", "updates", "peak_net_usd", "size_at_peak", "survived_ms", "config_id")
-_QUALITY = ("type", "subject", "pair", "venue", "market", "symbol", "window_start", "window_ms")
-_BOOK = ("state", "records", "applied", "valid_ms", "states", "invalidations")
-_CONNECTION = (
-    "frames", "bytes", "reconnects", "resyncs", "generation", "queued_records", "latency_p50_ms", "latency_p99_ms",
+_QUALITY = ("type", "subject", "pair", "venue", "market", "symbol", "window_start", "window_ms", "generation")
+_QUALITY_FIGURES = (
+    "state", "records", "applied", "valid_ms", "gaps", "stale_records", "differing_keyframes", "frames", "bytes",
+    "reconnects", "resyncs", "dead_letters", "books", "books_synced", "queued_records", "queued_snapshots",
+    "rest_weight_spent", "rest_weight_reported", "rest_weight_budget",
+)  # fmt: skip
+_QUALITY_MAPS = ("states", "invalidations", "frames_by_channel", "resyncs_by_reason")
+_QUALITY_DECIMALS = (
+    "valid_percent", "clock_offset_ms", "clock_offset_error_ms",
+    *(f"latency_{name}_ms" for name in ("p50", "p90", "p99", "max")),
+    *(f"latency_corrected_{name}_ms" for name in ("p50", "p90", "p99", "max")),
 )  # fmt: skip
 
 
@@ -65,7 +72,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "pair", "venue", "market", "symbol", "event_time", "message_id",
         "rate", "next_funding_time", "interval_hours", *SOURCE,
     ),
-    "feed_quality": (*_QUALITY, *_BOOK, *_CONNECTION, *SOURCE),
+    "feed_quality": (*_QUALITY, *_QUALITY_FIGURES, *_QUALITY_MAPS, *_QUALITY_DECIMALS, *SOURCE),
 }  # fmt: skip
 
 PRIMARY = {
@@ -161,20 +168,15 @@ def _funding_rows(value: bytes | None) -> Iterator[Values]:
 
 
 def _quality_rows(value: bytes | None) -> Iterator[Values]:
+    """What a type does not have is null, or an empty map."""
     report = parse_quality(value)
-    subject = (
+    yield "feed_quality", (
         report.type, report.subject, report.pair, report.venue, report.market, report.symbol,
-        report.window_start_ns, report.window_ms,
+        report.window_start_ns, report.window_ms, getattr(report, "gen", None),
+        *(getattr(report, name, None) for name in _QUALITY_FIGURES),
+        *(getattr(report, name, {}) for name in _QUALITY_MAPS),
+        *(_bps(getattr(report, name, None)) for name in _QUALITY_DECIMALS),
     )  # fmt: skip
-    if isinstance(report, BookQuality):
-        book = (report.state, report.records, report.applied, report.valid_ms, report.states, report.invalidations)
-        yield "feed_quality", (*subject, *book, *[None] * len(_CONNECTION))
-        return
-    connection = (
-        report.frames, report.bytes, report.reconnects, report.resyncs, report.gen, report.queued_records,
-        _bps(report.latency_p50_ms), _bps(report.latency_p99_ms),
-    )  # fmt: skip
-    yield "feed_quality", (*subject, None, None, None, None, {}, {}, *connection)
 
 
 def _money(text: str | None) -> Decimal | None:

@@ -58,8 +58,17 @@ class _Quality(WireModel):
     window_ms: Count
 
 
+# New fields are null, or an empty map, in a message of before they were: a topic and a store keep those (section 8).
+Added = Count | None
+AddedDecimal = DecimalString | None
+AddedCounts = Annotated[Counts, Field(default_factory=dict)]
+
+
 class BookQuality(_Quality):
-    """One minute of one book, from the log: how long in which state, and what made it invalid."""
+    """One minute of one book, from the log: how long in which state, what made it invalid, how late its frames were.
+
+    `valid_percent` is a share of the time observed; latencies are receive minus exchange time, as the clocks stood.
+    """
 
     type: Literal["book"]
     state: Name
@@ -68,10 +77,24 @@ class BookQuality(_Quality):
     valid_ms: Count
     states: Counts
     invalidations: Counts
+    valid_percent: AddedDecimal = None
+    gaps: Added = None
+    stale_records: Added = None
+    resyncs: Added = None
+    differing_keyframes: Added = None
+    latency_p50_ms: AddedDecimal = None
+    latency_p90_ms: AddedDecimal = None
+    latency_p99_ms: AddedDecimal = None
+    latency_max_ms: AddedDecimal = None
 
 
 class ConnectionQuality(_Quality):
-    """One second of one producer connection: what came, how late, and how often it began anew."""
+    """One second of one producer connection: what came, how late, how much of it stands, and what waits.
+
+    Latencies are receive minus exchange time as the clocks stood; the corrected ones are on the exchange's clock as it
+    is estimated: `clock_offset_ms` is its lead on ours, wrong by at most `clock_offset_error_ms`. Where several
+    connections share a REST budget or a queue, each tells the whole of it.
+    """
 
     type: Literal["connection"]
     frames: Count
@@ -82,6 +105,25 @@ class ConnectionQuality(_Quality):
     queued_records: Count
     latency_p50_ms: DecimalString | None
     latency_p99_ms: DecimalString | None
+    latency_p90_ms: AddedDecimal = None
+    latency_max_ms: AddedDecimal = None
+    clock_offset_ms: AddedDecimal = None
+    clock_offset_error_ms: AddedDecimal = None
+    latency_corrected_p50_ms: AddedDecimal = None
+    latency_corrected_p90_ms: AddedDecimal = None
+    latency_corrected_p99_ms: AddedDecimal = None
+    latency_corrected_max_ms: AddedDecimal = None
+    frames_by_channel: AddedCounts
+    gaps: Added = None
+    resyncs_by_reason: AddedCounts
+    books: Added = None
+    books_synced: Added = None
+    valid_percent: AddedDecimal = None
+    dead_letters: Added = None
+    queued_snapshots: Added = None
+    rest_weight_spent: Added = None
+    rest_weight_reported: Added = None
+    rest_weight_budget: Added = None
 
 
 class DeadLetter(WireModel):

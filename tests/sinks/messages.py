@@ -101,7 +101,9 @@ def book_quality(number: int = 0) -> Message:
         "type": "book", "subject": "binance/perp/BTCUSDT", "pair": "BTC-USDT", "venue": "binance", "market": "perp",
         "symbol": "BTCUSDT", "window_start_ns": START_NS + number * 60_000_000_000, "window_ms": 60_000,
         "state": "valid", "records": 1200, "applied": 1190, "valid_ms": 59_000,
-        "states": {"valid": 59_000, "gap": 1000}, "invalidations": {"gap": 1},
+        "states": {"valid": 59_000, "gap": 1000}, "invalidations": {"gap": 1}, "valid_percent": "98.3333",
+        "gaps": 1, "stale_records": 2, "resyncs": 1, "differing_keyframes": 0, "latency_p50_ms": "12",
+        "latency_p90_ms": "15", "latency_p99_ms": "80", "latency_max_ms": "120",
     }  # fmt: skip
 
 
@@ -111,7 +113,12 @@ def connection_quality(number: int = 0) -> Message:
         "type": "connection", "subject": "b-perp-1", "pair": "", "venue": "binance", "market": "perp", "symbol": "",
         "window_start_ns": START_NS + number * 1_000_000_000, "window_ms": 1000, "frames": 190, "bytes": 80_000,
         "reconnects": 0, "resyncs": 0, "gen": 1_723_161_250_000, "queued_records": 3,
-        "latency_p50_ms": "12.5", "latency_p99_ms": None,
+        "latency_p50_ms": "12.5", "latency_p99_ms": None, "latency_p90_ms": "13", "latency_max_ms": "-0.25",
+        "clock_offset_ms": "-1270.5", "clock_offset_error_ms": "6.2", "latency_corrected_p50_ms": "-1258",
+        "latency_corrected_p90_ms": "-1257.5", "latency_corrected_p99_ms": None, "latency_corrected_max_ms": None,
+        "frames_by_channel": {"depth": 180, "funding": 10}, "gaps": 1, "resyncs_by_reason": {"gap": 1}, "books": 20,
+        "books_synced": 19, "valid_percent": "95.125", "dead_letters": 0, "queued_snapshots": 1,
+        "rest_weight_spent": 40, "rest_weight_reported": None, "rest_weight_budget": 1200,
     }  # fmt: skip
 
 

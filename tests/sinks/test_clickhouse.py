@@ -91,6 +91,22 @@ async def test_numbers_and_times_come_back_to_the_last_digit(store: Store) -> No
     assert outcomes == row["outcomes"]
 
 
+async def test_quality_comes_back_by_its_columns(store: Store) -> None:
+    """Of both types in one table: shares and latencies as decimals, an offset below 0, counts by name."""
+    await put(store, topics.QUALITY, messages.book_quality(), messages.connection_quality())
+
+    ((percent, gaps, latest, offset),) = await store.query(
+        "SELECT valid_percent, gaps, latency_max_ms, clock_offset_ms FROM feed_quality WHERE type = 'book'"
+    )
+    assert (percent, gaps, latest, offset) == (Decimal("98.3333"), 1, Decimal(120), None)
+    ((offset, corrected, reported, resyncs, records),) = await store.query(
+        "SELECT clock_offset_ms, latency_corrected_p50_ms, rest_weight_reported, resyncs_by_reason, records"
+        " FROM feed_quality WHERE type = 'connection'"
+    )
+    assert (offset, corrected, reported) == (Decimal("-1270.5"), Decimal(-1258), None)
+    assert (resyncs, records) == ({"gap": 1}, None)
+
+
 async def test_a_message_stored_twice_is_one_row(store: Store) -> None:
     """The same insert again is dropped by its token; another batch with the same messages by their natural keys."""
     given = messages.arbitrage()[:6]

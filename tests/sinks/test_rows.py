@@ -14,6 +14,7 @@ from mts_stream.settings import load_settings
 from mts_stream.sinks.rows import COLUMNS, PRIMARY, Row, rows_of
 from mts_stream.wire import topics
 from mts_stream.wire.codec import decode_record, encode_message, topic_of
+from mts_stream.wire.results import BookQuality, ConnectionQuality
 from tests.sinks import messages
 
 
@@ -82,6 +83,30 @@ def test_the_signal_row_keeps_the_message_to_the_byte() -> None:
     delivery = messages.delivery(messages.of_type("arbitrage.opened"))
 
     assert named(rows_of(topics.SIGNALS, delivery)[0])["message"] == delivery.value
+
+
+@pytest.mark.parametrize("message", [messages.book_quality(), messages.connection_quality()])
+def test_all_that_quality_says_is_stored(message: dict[str, Any]) -> None:
+    """Every field of the model has its column, decimals as numbers; what the other type has is null or empty."""
+    model = {"book": BookQuality, "connection": ConnectionQuality}[message["type"]]
+    row = named(rows_of(topics.QUALITY, messages.delivery(message))[0])
+    columns = {"gen": "generation", "window_start_ns": "window_start"}
+    told = {columns.get(name, name): value for name, value in message.items()}
+
+    assert message.keys() == model.model_fields.keys()
+    for name, value in told.items():
+        is_decimal = isinstance(value, str) and name.endswith(("_ms", "_percent"))
+        assert row[name] == (Decimal(value) if is_decimal else value), name
+    assert not any(row[name] for name in row.keys() - told.keys() - {"source_partition", "source_offset"})
+
+
+def test_quality_of_an_older_release_is_stored() -> None:
+    """A topic keeps its messages over an upgrade: what they did not say is null, or an empty map."""
+    new = ("gaps", "books", "latency_p90_ms", "clock_offset_ms", "frames_by_channel")
+    message = {name: value for name, value in messages.connection_quality().items() if name not in new}
+    row = named(rows_of(topics.QUALITY, messages.delivery(message))[0])
+
+    assert [row[name] for name in new] == [None, None, None, None, {}]
 
 
 @pytest.mark.parametrize(

@@ -108,5 +108,5 @@ def book_quality() -> BookQuality:
     """A minute of a book."""
     return BookQuality(
         "book", "binance/perp/BTCUSDT", PAIR, "binance", "perp", "BTCUSDT", 0, 60_000, "valid", 1140, 1139, 59_000,
-        {"valid": 59_000, "gap": 1000}, {"gap": 1},
+        "98.3333", {"valid": 59_000, "gap": 1000}, {"gap": 1}, 1, 0, 1, 0, "12", "15", "80", "-3",
     )  # fmt: skip
