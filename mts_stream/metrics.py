@@ -79,6 +79,24 @@ RESYNCS = _counter(_PRODUCER, "mts_resyncs_total", "Books synchronised anew, by 
 REST_WEIGHT = _gauge(
     _PRODUCER, "mts_rest_weight_used", "Weight used in the venue's minute, as the venue reports it", "venue", "market"
 )
+REST_SPENT = _gauge(_PRODUCER, "mts_rest_weight_spent", "Weight that we spent in the last minute", "venue", "market")
+REST_BUDGET = _gauge(_PRODUCER, "mts_rest_weight_budget", "Weight that we may spend in a minute", "venue", "market")
+SNAPSHOTS_WAITING = _gauge(_PRODUCER, "mts_snapshots_waiting", "Books that wait for a snapshot", "venue", "market")
+BOOKS_VALID = _gauge(_PRODUCER, "mts_books_valid_ratio", "Share of the books' last second that they stood", "conn")
+FEED_LATENCY = _gauge(
+    _PRODUCER, "mts_feed_latency_seconds", "Receive minus exchange time of the last second's frames, as the clocks "
+    "stood", "conn", "quantile",
+)  # fmt: skip
+FEED_LATENCY_CORRECTED = _gauge(
+    _PRODUCER, "mts_feed_latency_corrected_seconds", "The same on the exchange's clock as it is estimated", "conn",
+    "quantile",
+)  # fmt: skip
+CLOCK_OFFSET = _gauge(
+    _PRODUCER, "mts_clock_offset_seconds", "The exchange's clock minus ours, an estimate", "venue", "host"
+)
+CLOCK_OFFSET_ERROR = _gauge(
+    _PRODUCER, "mts_clock_offset_error_seconds", "How far that estimate may be off", "venue", "host"
+)
 IGNORED_FRAMES = _counter(
     _PRODUCER, "mts_ignored_frames_total", "Frames that are not for us, by reason", "venue", "reason"
 )

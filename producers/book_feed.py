@@ -35,6 +35,8 @@ class BookFeed:
         self.symbol, self.pair = symbol, pair
         self.book = ProducerBook(market, symbol)
         self.resyncs = 0
+        self.on_change: Callable[[int, str], None] | None = None
+        """Told when the book has come to stand or to be silent, or, with the reason, was found out of step."""
         self._market, self._writer, self._ask = market, writer, ask
         self._keyframe_every_ns = keyframe_every_ns
         self._keyframe_due_ns: int | None = None
@@ -50,6 +52,11 @@ class BookFeed:
     def is_following(self) -> bool:
         """Whether the same book on another connection still speaks in its place."""
         return self._leader is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the same book on another connection speaks in its place, not yet or not any more."""
+        return self._is_silent
 
     @property
     def is_synced(self) -> bool:
@@ -121,6 +128,7 @@ class BookFeed:
         if is_behind and self._lag.lasted_ns(leader, now_ns) < LAG_NS_MAX:
             return
         leader._is_silent = True
+        leader._tell(now_ns, "")
         self._leader, self._is_silent = None, False
         self._ask_due_ns = None
         self._keyframe(now_ns)
@@ -202,6 +210,7 @@ class BookFeed:
 
     def _resync(self, reason: str, now_ns: int, detail: str) -> None:
         self.resyncs += 1
+        self._tell(now_ns, reason)
         RESYNCS.labels(self._market.venue, self._market.market, reason).inc()
         log.warning(
             "book out of step", venue=self._market.venue, market=self._market.market, symbol=self.symbol,
@@ -216,11 +225,16 @@ class BookFeed:
 
     def _keyframe(self, now_ns: int) -> None:
         keyframe = self.book.keyframe()
+        self._tell(now_ns, "")
         self._writer.record(
             "depth", "keyframe", self.symbol, self.pair, now_ns, keyframe.frame, keyframe.known_range
         )  # fmt: skip
         first = self._keyframe_due_ns is None
         self._keyframe_due_ns = now_ns + (self._spread() if first else self._keyframe_every_ns)
+
+    def _tell(self, now_ns: int, reason: str) -> None:
+        if self.on_change is not None:
+            self.on_change(now_ns, reason)
 
     def _spread(self) -> int:
         """The second keyframe comes early by a part that differs from book to book: they shall not come at once."""

@@ -38,6 +38,15 @@ class WeightBudget:
         """The venue says how much of this minute is used."""
         self._reported, self._reported_minute = used, int(now_s // MINUTE_S)
 
+    def spent(self, now_s: float) -> int:
+        """What we spent in the minute that ends now."""
+        self._forget(now_s)
+        return self._used
+
+    def reported_now(self, now_s: float) -> int | None:
+        """What the venue says is used of this minute of the clock; None where it has not said."""
+        return self._reported if int(now_s // MINUTE_S) == self._reported_minute else None
+
     def pause(self, now_s: float, seconds: float) -> None:
         """The venue wants to be left alone."""
         self._paused_until_s = max(self._paused_until_s, now_s + seconds)

@@ -10,7 +10,7 @@ from mts_stream.metrics import CONNECTIONS_UP, DEAD_LETTERS, IGNORED_FRAMES, REC
 from mts_stream.wire import topics
 from mts_stream.wire.codec import dead_letter
 from producers.book_feed import NS_PER_S, BookFeed
-from producers.quality import ConnectionQuality
+from producers.quality import ConnectionQuality, Shared, nothing_shared
 from producers.records import Outlet, RecordWriter
 from producers.subscriptions import Subscriptions
 from producers.tickers import TickerFeed
@@ -46,11 +46,13 @@ class Feed:
     def __init__(
         self, market: VenueMarket, route: SocketRoute, writer: RecordWriter, outlet: Outlet,
         pairs: Mapping[str, str], desk: SnapshotDesk, keyframe_interval_s: float,
+        shared: Callable[[int], Shared] = nothing_shared,
     ) -> None:  # fmt: skip
+        """`shared` is asked once a second for what the quality tells of queues, budget and clocks."""
         self.market, self.route, self.writer = market, route, writer
         self.quality = ConnectionQuality(writer.conn, market.venue, market.market)
         self.subscriptions = Subscriptions(market, writer.conn, self._send, self._has_spoken)
-        self._outlet, self._desk = outlet, desk
+        self._outlet, self._desk, self._shared = outlet, desk, shared
         self._keyframe_interval_s = keyframe_interval_s
         every_ns = int(max(1.0, keyframe_interval_s - 1) * NS_PER_S)
         self.books = {
@@ -61,6 +63,8 @@ class Feed:
             symbol: TickerFeed(market, symbol, pair, writer, every_ns)
             for symbol, pair in (pairs.items() if "funding" in route.channels else ())
         }
+        for book in self.books.values():
+            book.on_change = self._on_book
         self.opened_ns = 0
         self.on_lost: Callable[[int], None] | None = None  # told before the books are void
         self._pairs = pairs
@@ -69,7 +73,6 @@ class Feed:
         self._heard_ns = self._second_ns = 0
         self._pinged_ns = self._slept_ns = 0
         self._farewell_due_ns: int | None = None
-        self._resyncs_seen = 0
         writer.on_refused = self._on_refused
 
     @property
@@ -89,7 +92,10 @@ class Feed:
 
     def heir(self, writer: RecordWriter) -> "Feed":
         """A feed of the same symbols for another connection; it takes them over one by one, each without a hole."""
-        heir = Feed(self.market, self.route, writer, self._outlet, self._pairs, self._desk, self._keyframe_interval_s)
+        heir = Feed(
+            self.market, self.route, writer, self._outlet, self._pairs, self._desk, self._keyframe_interval_s,
+            self._shared,
+        )  # fmt: skip
         heir._retired = self._retired
         for symbol in self._pairs.keys() - self._retired:
             if symbol in self.books:
@@ -111,7 +117,7 @@ class Feed:
         self._farewell_due_ns = None
         self.writer.open(gen)
         self.writer.status("up", "", now_ns)
-        self._reset()
+        self._reset(now_ns)
         CONNECTIONS_UP.labels(self.writer.conn).set(1)
         self.subscriptions.open(self._topics_for(self._pairs.keys() - self._retired), now_ns)
 
@@ -122,8 +128,8 @@ class Feed:
         CONNECTIONS_UP.labels(self.writer.conn).set(0)
         if self.on_lost is not None:
             self.on_lost(now_ns)
-        self._reset()
-        self.quality.reconnects += 1
+        self._reset(now_ns)
+        self.quality.on_reconnect(now_ns)
         RECONNECTS.labels(self.writer.conn, reason.partition(":")[0]).inc()
 
     def follow(self, traded: AbstractSet[str]) -> None:
@@ -235,6 +241,7 @@ class Feed:
             venue=self.market.venue, stream=self.writer.conn, payload=message,
         )  # fmt: skip
         DEAD_LETTERS.labels("producer", "unknown_message").inc()
+        self.quality.on_dead_letter(self._heard_ns)
         self._outlet.send(topics.DEAD_LETTERS, self.writer.conn.encode(), letter, "dead_letter")
 
     def _ask_snapshot(self, book: BookFeed) -> None:
@@ -262,13 +269,22 @@ class Feed:
         yield from self.books.values()
         yield from self.tickers.values()
 
-    def _reset(self) -> None:
+    def _reset(self, now_ns: int) -> None:
         for part in self._parts():
             part.reset()
+        self._count_books(now_ns)
+
+    def _on_book(self, now_ns: int, resync_reason: str) -> None:
+        if resync_reason:
+            self.quality.on_resync(now_ns, resync_reason)
+        self._count_books(now_ns)
+
+    def _count_books(self, now_ns: int) -> None:
+        """A book counts where it speaks."""
+        spoken = [book for symbol, book in self.books.items() if not (book.is_silent or symbol in self._retired)]
+        self.quality.on_books(now_ns, sum(book.is_synced for book in spoken), len(spoken))
 
     def _report(self, now_ns: int) -> None:
-        resyncs = sum(book.resyncs for book in self.books.values())
-        self.quality.resyncs, self._resyncs_seen = resyncs - self._resyncs_seen, resyncs
-        queued = getattr(self._outlet, "queued_records", 0)
-        message = self.quality.message(now_ns, self.writer.gen, queued)
-        self._outlet.send(topics.QUALITY, self.writer.conn.encode(), message, "quality")
+        self._count_books(now_ns)
+        for message in self.quality.messages(now_ns, self.writer.gen, self._shared(now_ns)):
+            self._outlet.send(topics.QUALITY, self.writer.conn.encode(), message, "quality")

@@ -12,7 +12,8 @@ VenueError
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import aiohttp
 from msgspec import DecodeError
@@ -58,6 +59,15 @@ class BadAnswerError(VenueError):
     """The answer is not what the endpoint promises."""
 
 
+@dataclass(frozen=True, slots=True)
+class Timed(Generic[T]):
+    """A parsed answer, when its request went out and when it was there (Unix ns)."""
+
+    sent_ns: int
+    received_ns: int
+    parsed: T
+
+
 class RestClient:
     """GET requests to one market of a venue; waits for the budget before each."""
 
@@ -76,8 +86,18 @@ class RestClient:
         """The answer as it came, and parsed."""
         await self._wait_for_weight(request.weight)
         body = await self._fetch(request)
+        return body, self._parsed(request, body, parse)
+
+    async def get_timed(self, request: RestRequest, parse: Callable[[bytes], T], now_ns: Callable[[], int]) -> Timed[T]:
+        """The parsed answer with the times around it, without the wait for the budget."""
+        await self._wait_for_weight(request.weight)
+        sent_ns = now_ns()
+        body = await self._fetch(request)
+        return Timed(sent_ns, now_ns(), self._parsed(request, body, parse))
+
+    def _parsed(self, request: RestRequest, body: bytes, parse: Callable[[bytes], T]) -> T:
         try:
-            return body, parse(body)
+            return parse(body)
         except (DecodeError, UnicodeDecodeError) as error:
             raise BadAnswerError(f"{self._where(request)}: unreadable answer: {error}") from error
 

@@ -19,6 +19,7 @@ from mts_stream.wire.kafka import create_topics
 from producers.backoff import Backoff
 from producers.budget import WeightBudget
 from producers.clock import SlewedClock
+from producers.clock_watch import ClockWatch, clock_watches
 from producers.connection import Connection
 from producers.feeds import Feed
 from producers.pacing import AttemptPace
@@ -30,6 +31,7 @@ from producers.rest import RestClient
 from producers.resync import SnapshotScheduler
 from producers.shard import CHANGE_AT, Line, Shard
 from producers.sharding import shards
+from producers.shared import SharedParts
 
 WATCH_S = 0.2
 FLUSH_S = 2.5
@@ -56,6 +58,7 @@ class ProducerService:
         self.shards: list[Shard] = []
         self.listings: list[PairListing] = []
         self._schedulers: list[SnapshotScheduler] = []
+        self._clocks: dict[str, ClockWatch] = {}
         self._attempts: dict[str, AttemptPace] = {}
         self.unconfirmed = 0
 
@@ -86,6 +89,7 @@ class ProducerService:
         self.listings = await self._listings(registry)
         self._build(clients)
         work = [scheduler.run() for scheduler in self._schedulers]
+        work += [clock.run() for clock in self._clocks.values()]
         work += [shard.run() for shard in self.shards]
         if self.owns_registry:
             work.append(registry.run(self.settings.registry_interval_s, self._on_listings))
@@ -135,20 +139,24 @@ class ProducerService:
         return clients
 
     def _build(self, clients: dict[VenueMarket, RestClient]) -> None:
+        self._clocks = clock_watches(clients.values(), self.clock.now_ns)
         for market in MARKETS:
             symbols = symbols_of(self.listings, market.venue, market.market)
             ranks = {symbol: rank for rank, symbol in enumerate(symbols)}
             scheduler = SnapshotScheduler(clients[market], ranks, self.clock.now_ns)
             self._schedulers.append(scheduler)
+            clock = self._clocks[clients[market].base_url]
+            shared = SharedParts(self.publisher, scheduler, clients[market].budget, clock)
             for route in market.routes:
                 parts = shards(market, route, symbols, self.settings.symbols_per_connection)
                 self.shards += [
-                    self._shard(market, route, number, pairs, scheduler) for number, pairs in enumerate(parts)
+                    self._shard(market, route, number, pairs, scheduler, shared) for number, pairs in enumerate(parts)
                 ]
 
     def _shard(
-        self, market: VenueMarket, route: SocketRoute, number: int, pairs: dict[str, str], scheduler: SnapshotScheduler
-    ) -> Shard:
+        self, market: VenueMarket, route: SocketRoute, number: int, pairs: dict[str, str],
+        scheduler: SnapshotScheduler, shared: SharedParts,
+    ) -> Shard:  # fmt: skip
         url = getattr(self.settings, f"{market.host}_ws_url") + route.path
         limits, attempts = market.socket_limits, self._attempts_of(market, url)
 
@@ -157,7 +165,7 @@ class ProducerService:
                 self.publisher, conn, market.venue, market.market, route.channels[0], self.settings.partitions
             )
             feed = old.heir(writer) if old else Feed(
-                market, route, writer, self.publisher, pairs, scheduler, self.settings.keyframe_interval_s
+                market, route, writer, self.publisher, pairs, scheduler, self.settings.keyframe_interval_s, shared.look
             )  # fmt: skip
             connection = Connection(
                 conn, url, feed, self.clock, limits.messages_per_s, attempts, lambda: self.publisher.has_room

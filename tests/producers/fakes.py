@@ -94,7 +94,6 @@ class FakeOutlet:
 
     room: bool = True
     sent: list[tuple[str, bytes, bytes, str, int]] = field(default_factory=list)
-    queued_records: int = 0
 
     def send(self, topic: str, key: bytes, value: bytes, kind: str, partition: int = -1, *, must: bool = False) -> bool:
         """Keep a record."""

@@ -19,6 +19,17 @@ def test_the_share_of_a_minute_is_spent_and_comes_back() -> None:
     assert budget.wait_s(NOW + 60, 50) == 0
 
 
+def test_what_is_used_is_told() -> None:
+    """By us in the last minute, and by the venue's word of this minute of the clock."""
+    budget = WeightBudget(200, 0.5)
+    budget.spend(NOW, 20)
+    budget.spend(NOW + 30, 5)
+    assert [budget.spent(NOW + second) for second in (30, 60, 90)] == [25, 5, 0]
+    assert budget.reported_now(NOW) is None
+    budget.reported(NOW, 70)
+    assert [budget.reported_now(NOW + second) for second in (59, 60)] == [70, None]
+
+
 def test_a_request_above_the_share_goes_alone() -> None:
     """Otherwise it would never go."""
     assert WeightBudget(100, 0.5).wait_s(NOW, 80) == 0

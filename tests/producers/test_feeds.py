@@ -9,8 +9,9 @@ import pytest
 from mts_stream.exchanges.binance import BinancePerp, BinanceSpot
 from mts_stream.exchanges.bybit import BybitPerp
 from mts_stream.exchanges.venue import BookSnapshot, VenueMarket
-from mts_stream.wire.results import parse_dead_letter, parse_quality
+from mts_stream.wire.results import ConnectionQuality, parse_dead_letter, parse_quality
 from producers.feeds import Feed
+from producers.quality import Shared
 from producers.records import RecordWriter
 from tests.producers.fakes import FakeDesk, FakeLink, FakeOutlet, S, TrueBook, bybit_frame, in_stream
 
@@ -28,7 +29,17 @@ class Stand:
     ) -> None:
         self.outlet, self.desk = FakeOutlet(), FakeDesk()
         self.writer = RecordWriter(self.outlet, "c-0", market.venue, market.market, "depth", PARTITIONS)
-        self.feed = Feed(market, market.routes[route], self.writer, self.outlet, pairs or BTC, self.desk, keyframe_s)
+        self.shared = Shared()
+        self.feed = Feed(
+            market,
+            market.routes[route],
+            self.writer,
+            self.outlet,
+            pairs or BTC,
+            self.desk,
+            keyframe_s,
+            lambda _: self.shared,
+        )
         self.link = FakeLink(self.feed)
         self.now_ns = START
 
@@ -430,20 +441,48 @@ def test_a_snapshot_that_cannot_be_read_into_a_book_is_asked_for_again() -> None
     assert len(stand.desk.wanted) == 2
 
 
+def told_quality(stand: Stand) -> list[ConnectionQuality]:
+    """The connection's quality, second by second."""
+    told = [parse_quality(value) for topic, _, value, _, _ in stand.outlet.sent if topic == "mts.quality"]
+    return [message for message in told if isinstance(message, ConnectionQuality)]
+
+
 def test_quality_is_told_every_second() -> None:
-    """Frames, bytes and latencies of the last second, reconnects and resyncs; valid for the topic."""
+    """What came, what was out of step, what was lost, what waits; each second of the epoch once."""
     stand, true = bybit_stand()
+    stand.shared = Shared(queued_records=4)
     true.update([("99", "6")], [])
     stand.tell(bytes(true.update([("99", "7")], []).frame))
-    stand.outlet.queued_records = 4
+    stand.tell(b"what?")
     stand.seconds(1)
     stand.feed.on_close("closed", stand.now_ns)
     stand.seconds(1)
-    quality = [parse_quality(value) for topic, _, value, _, _ in stand.outlet.sent if topic == "mts.quality"]
-    first, second = quality
+    first, second = told_quality(stand)
 
-    assert (first.type, first.frames, first.resyncs, first.reconnects, first.queued_records) == (
-        "connection", 2, 1, 0, 4,
-    )  # fmt: skip
+    assert (first.frames, first.resyncs, first.gaps, first.reconnects, first.queued_records) == (2, 1, 1, 0, 4)
+    assert (first.frames_by_channel, first.resyncs_by_reason, first.dead_letters) == ({"depth": 2}, {"gap": 1}, 1)
     assert first.latency_p50_ms is not None and first.bytes > 100 and first.gen == 1
     assert (second.frames, second.reconnects, second.latency_p99_ms) == (0, 1, None)
+    assert [message.window_start_ns for message in (first, second)] == [START, START + S]
+
+
+def test_books_count_while_they_stand() -> None:
+    """From the keyframe to the gap, to the loss of the connection; those that are not traded any more do not count."""
+    stand, true = bybit_stand()
+    stand.now_ns += S // 2
+    true.update([("99", "6")], [])
+    stand.tell(bytes(true.update([("99", "7")], []).frame))
+    stand.now_ns += S // 4
+    stand.tell(bytes(true.snapshot_frame().frame))
+    stand.now_ns -= 3 * S // 4
+    stand.seconds(2)
+    stand.now_ns += S // 10
+    stand.feed.on_close("closed", stand.now_ns)
+    stand.now_ns -= S // 10
+    stand.seconds(1)
+    stand.feed.follow(set())
+    stand.seconds(2)
+
+    told = told_quality(stand)
+    assert [message.valid_percent for message in told] == ["75", "100", "10", "0", None]
+    assert [(message.books, message.books_synced) for message in told] == [(1, 1), (1, 1), (1, 0), (1, 0), (0, 0)]
