@@ -103,6 +103,11 @@ class Connection(msgspec.Struct, frozen=True, tag="connection", tag_field="type"
     frames: int
     latency_p50_ms: str | None
     latency_p99_ms: str | None
+    latency_corrected_p50_ms: str | None = None
+    latency_corrected_p99_ms: str | None = None
+    clock_offset_ms: str | None = None
+    clock_offset_error_ms: str | None = None
+    valid_percent: str | None = None
 
 
 class OtherSignal(msgspec.Struct, frozen=True):

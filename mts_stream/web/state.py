@@ -195,6 +195,11 @@ def _connection_view(told: Connection) -> View:
         "frames_per_s": round(told.frames * 1000 / max(told.window_ms, 1), 1),
         "latency_p50_ms": told.latency_p50_ms,
         "latency_p99_ms": told.latency_p99_ms,
+        "latency_corrected_p50_ms": told.latency_corrected_p50_ms,
+        "latency_corrected_p99_ms": told.latency_corrected_p99_ms,
+        "clock_offset_ms": told.clock_offset_ms,
+        "clock_offset_error_ms": told.clock_offset_error_ms,
+        "valid_percent": told.valid_percent,
     }
 
 

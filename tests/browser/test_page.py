@@ -15,6 +15,10 @@ from tests.web.kafka_topics import send
 
 S, MS = results.S, results.MS
 WITH_UPDATES = 3
+ESTIMATED = {
+    "latency_corrected_p50_ms": "12.52", "latency_corrected_p99_ms": "40", "clock_offset_ms": "-1270.5",
+    "clock_offset_error_ms": "6.25", "valid_percent": "99.5",
+}  # fmt: skip
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 expect.set_options(timeout=WAIT_MS)
@@ -170,15 +174,20 @@ def test_sorting_works_by_keyboard(broker, topics, url, look):
 
 
 def test_connections_and_funding_are_shown(broker, topics, url, look):
-    """Each connection has its rate and delay, each leg its funding rate and the time to the next settlement."""
+    """Each connection has its rate and delay, each leg its funding rate and the time to the next settlement.
+
+    A delay is the one on the exchange's clock where that is estimated, and shown as an estimate.
+    """
     page = look(url).page
-    send(
-        broker.settings, [results.funding("FUND-USDT", time.time_ns()), results.connection("y-perp-9", time.time_ns())]
-    )
+    told = [results.connection("y-perp-9", time.time_ns()), results.connection("y-perp-8", time.time_ns(), **ESTIMATED)]
+    send(broker.settings, [results.funding("FUND-USDT", time.time_ns()), *told])
 
     connection = rows(page, "connections", "y-perp-9")
     expect(connection.locator(".c-frames")).to_have_text("50")
     expect(connection.locator(".c-p99")).to_have_text("11.3")
+    connection = rows(page, "connections", "y-perp-8")
+    expect(connection.locator(".c-p50")).to_have_text("≈ 12.5")
+    expect(connection.locator(".c-name")).to_contain_text("99.5 % valid, clock ≈ −1,270.5 ± 6.3 ms")
     funding = rows(page, "funding", "FUND-USDT")
     expect(funding.locator(".c-rate")).to_have_text("1.000")
     expect(funding.locator(".c-next")).to_have_text(re.compile(r"^[12] h \d\d m$"))
@@ -217,7 +226,7 @@ def test_nothing_scrolls_or_is_cut_sideways(broker, topics, url, look):
     """From a small phone up no visible element reaches beyond the window, with long names and bad books too."""
     pair, now_ns = "1000000PHONE-USDT", time.time_ns()
     books = [results.book(pair, now_ns - 59 * S, "disconnected", market=market) for market in ("perp", "spot")]
-    others = [results.funding(pair, now_ns), results.connection("binance-perp-000-a", now_ns), *books]
+    others = [results.funding(pair, now_ns), results.connection("binance-perp-000-a", now_ns, **ESTIMATED), *books]
     send(broker.settings, recent(pair, 3) + life(pair)[:1] + life("PHONE-USDT", 9000) + others)
     page = look(url, viewport={"width": 320, "height": 800}).page
     expect(rows(page, "open", pair)).not_to_have_count(0)

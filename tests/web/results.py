@@ -86,13 +86,13 @@ def book(pair: str, start_ns: int, state: str, venue: str = "binance", market: s
     }  # fmt: skip
 
 
-def connection(subject: str, start_ns: int, frames: int = 50) -> Message:
+def connection(subject: str, start_ns: int, frames: int = 50, **more: Any) -> Message:
     """A second of one connection."""
     return QUALITY, {
         "type": "connection", "subject": subject, "pair": "", "venue": "bybit", "market": "perp", "symbol": "",
         "window_start_ns": start_ns, "window_ms": 1000, "frames": frames, "bytes": 4000, "reconnects": 0,
         "resyncs": 0, "gen": 1, "queued_records": 0, "latency_p50_ms": "2.5", "latency_p99_ms": "11.31",
-    }  # fmt: skip
+    } | more  # fmt: skip
 
 
 def told(message: Message) -> tuple[str, Told | None]:

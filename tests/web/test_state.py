@@ -23,6 +23,17 @@ def story() -> list[results.Message]:
     return messages
 
 
+def test_a_connection_shows_its_estimates_or_none() -> None:
+    """What the producer did not say, or does not know, is null."""
+    state = PageState(900)
+    estimated = {"clock_offset_ms": "-3.5", "clock_offset_error_ms": "2", "valid_percent": "75"}
+    tell(state, [results.connection("y-1", T), results.connection("y-2", T, **estimated)])
+    plain, known = state.snapshot(T + S)["connections"]
+
+    assert (plain["clock_offset_ms"], plain["valid_percent"], plain["latency_corrected_p50_ms"]) == (None, None, None)
+    assert (known["clock_offset_ms"], known["clock_offset_error_ms"], known["valid_percent"]) == ("-3.5", "2", "75")
+
+
 class Browser:
     """What a page makes of a snapshot and of changes, in the plainest way."""
 

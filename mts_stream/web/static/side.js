@@ -64,15 +64,32 @@ function createConnection(item) {
     ["p99", "p99", "n"],
     ["age", "Data", "n"],
   ]);
-  cells.name.append(leg(`${item.venue}:${item.market}`), make("small", "", item.subject));
-  return { node, cells };
+  const known = make("small");
+  cells.name.append(leg(`${item.venue}:${item.market}`), make("small", "", item.subject), known);
+  return { node, cells, known };
 }
 
 function updateConnection(entry, item) {
   entry.item = item;
   text(entry.cells.frames, number(item.frames_per_s, 0));
-  text(entry.cells.p50, number(item.latency_p50_ms, 1));
-  text(entry.cells.p99, number(item.latency_p99_ms, 1));
+  text(entry.cells.p50, latency(item.latency_p50_ms, item.latency_corrected_p50_ms));
+  text(entry.cells.p99, latency(item.latency_p99_ms, item.latency_corrected_p99_ms));
+  text(entry.known, [valid(item), clock(item)].filter(Boolean).join(", "));
+}
+
+// As the clocks stood, unless the exchange's is known: then by that one, and marked as the estimate that it is.
+function latency(raw, corrected) {
+  return corrected === null ? number(raw, 1) : `≈ ${number(corrected, 1)}`;
+}
+
+function valid(item) {
+  return item.valid_percent === null ? "" : `${number(item.valid_percent, 1)} % valid`;
+}
+
+function clock(item) {
+  if (item.clock_offset_ms === null) return "";
+  const sign = Number(item.clock_offset_ms) > 0 ? "+" : "";
+  return `clock ≈ ${sign}${number(item.clock_offset_ms, 1)} ± ${number(item.clock_offset_error_ms, 1)} ms`;
 }
 
 export function renderFunding(store, matches) {
