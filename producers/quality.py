@@ -88,9 +88,9 @@ class ConnectionQuality:
         self._spend_to(now_ns)
         self._synced, self._books = synced, books
 
-    def on_resync(self, now_ns: int, reason: str, count: int = 1) -> None:
-        """Books were found out of step."""
-        self._at(now_ns).resyncs[reason] += count
+    def on_resync(self, now_ns: int, reason: str) -> None:
+        """A book was found out of step."""
+        self._at(now_ns).resyncs[reason] += 1
 
     def on_reconnect(self, now_ns: int) -> None:
         """The connection was lost, or given up."""

@@ -116,7 +116,7 @@ class FakeOutlet:
 class MemorySink(FakeOutlet):
     """A producer process's records in a list, all confirmed at once."""
 
-    lost, stalled_s, has_room = 0, 0.0, True
+    lost, queued_records, stalled_s, has_room = 0, 0, 0.0, True
 
     @property
     def confirmed(self) -> Counter[str]:
