@@ -63,6 +63,15 @@ class BookFeed:
         """Whether the book stands."""
         return self.book.is_synced
 
+    @property
+    def awaits_snapshot(self) -> bool:
+        """Whether a snapshot has been asked for and is still of use."""
+        return self._ask_due_ns is not None
+
+    def keep_frames(self, wanted: bool) -> None:
+        """Keep the frames from now on, so that a snapshot that is asked for now can be joined to them; or no more."""
+        self.book.keep_frames(wanted)
+
     def reset(self) -> None:
         """The connection is new or lost."""
         self.book.reset()
@@ -205,7 +214,10 @@ class BookFeed:
             self._keyframe(now_ns)  # the engine's book stays invalid until one comes
         is_awaited = self._ask_due_ns is not None and now_ns < self._ask_due_ns
         if health.range_used >= RANGE_USED_MAX and not is_awaited:
-            log.info("known range half used", venue=self._market.venue, market=self._market.market, symbol=self.symbol)
+            if self._ask_due_ns is None:
+                log.info(
+                    "known range half used", venue=self._market.venue, market=self._market.market, symbol=self.symbol
+                )
             self._ask_now(now_ns)
 
     def _resync(self, reason: str, now_ns: int, detail: str) -> None:
@@ -220,7 +232,6 @@ class BookFeed:
 
     def _ask_now(self, now_ns: int) -> None:
         self._ask_due_ns = now_ns + ASK_AGAIN_NS
-        self.book.await_snapshot()
         self._ask(self)
 
     def _keyframe(self, now_ns: int) -> None:

@@ -96,9 +96,11 @@ class ProducerBook:
             return "gap"
         return "stale"
 
-    def await_snapshot(self) -> None:
-        """A snapshot was asked for: keep the frames from now on, so that it can be joined to them."""
-        self._keeps = True
+    def keep_frames(self, wanted: bool) -> None:
+        """While a snapshot is on its way a synced book keeps its frames, so that it can be joined to them."""
+        self._keeps = wanted
+        if not wanted and self.is_synced:
+            self._buffer.clear()
 
     def on_snapshot(self, snapshot: BookSnapshot) -> bool:
         """Merge a REST snapshot with the frames kept meanwhile; False where it does not join them.
@@ -110,9 +112,11 @@ class ProducerBook:
         if broken_at is not None:
             if not self.is_synced:
                 self._buffer = deque(frames[broken_at:], maxlen=BUFFERED_FRAMES_MAX)
+            self.keep_frames(False)
             return False
         end_id = frames[-1].last_id if frames else snapshot.last_id
         if self.is_synced and end_id < self.last_id:
+            self.keep_frames(False)
             return False
         self._buffer.clear()
         self._load(snapshot)

@@ -1,17 +1,27 @@
 """How much of a venue's request weight may be used, and when: told what was spent and what the venue reports."""
 
+import asyncio
 from collections import deque
+
+from mts_stream.exchanges.venue import RequestLimit
 
 MINUTE_S = 60.0
 VENUE_SHARE_MAX = 0.9  # of the whole limit, whoever else uses this address
+PAUSE_S_MAX = 3 * 86_400.0  # Binance's longest ban; what asks for more is an error in the answer
 
 
 class WeightBudget:
-    """A share of a limit per minute; the venue's own count, which includes others, steers it too."""
+    """A share of a limit in every window of its length; the venue's own count of a clock minute steers it too.
 
-    def __init__(self, weight_per_minute: int, share: float) -> None:
-        self.allowed = max(1, int(weight_per_minute * share))
-        self._venue_allowed = int(weight_per_minute * VENUE_SHARE_MAX)
+    Whoever spends takes `turn` first, so that requests go in the order they came: a heavy one would never find room
+    among light ones.
+    """
+
+    def __init__(self, limit: RequestLimit, share: float) -> None:
+        self.allowed = max(1, int(limit.weight * share))
+        self.window_s = limit.window_s
+        self.turn = asyncio.Lock()
+        self._venue_allowed = int(limit.weight * VENUE_SHARE_MAX)
         self._spent: deque[tuple[float, int]] = deque()
         self._used = 0
         self._paused_until_s = 0.0
@@ -23,20 +33,31 @@ class WeightBudget:
         self._forget(now_s)
         wait_s = max(0.0, self._paused_until_s - now_s)
         if self._spent and self._used + weight > self.allowed:
-            wait_s = max(wait_s, self._spent[0][0] + MINUTE_S - now_s)
+            wait_s = max(wait_s, self._spent[0][0] + self.window_s - now_s)
         minute = int(now_s // MINUTE_S)
         if minute == self._reported_minute and self._reported + weight > self._venue_allowed:
             wait_s = max(wait_s, (minute + 1) * MINUTE_S - now_s)
         return wait_s
 
+    def left(self, now_s: float) -> int:
+        """What of the share is not used in the window that ends now."""
+        self._forget(now_s)
+        return max(0, self.allowed - self._used)
+
     def spend(self, now_s: float, weight: int) -> None:
-        """A request of this weight goes out."""
+        """A request of this weight goes out; the venue counts it before it says so."""
+        if not weight:
+            return
         self._spent.append((now_s, weight))
         self._used += weight
+        if int(now_s // MINUTE_S) == self._reported_minute:
+            self._reported += weight
 
     def reported(self, now_s: float, used: int) -> None:
-        """The venue says how much of this minute is used."""
-        self._reported, self._reported_minute = used, int(now_s // MINUTE_S)
+        """The venue says how much of this clock minute is used; answers overtake each other, so the highest counts."""
+        minute = int(now_s // MINUTE_S)
+        self._reported = max(used, self._reported) if minute == self._reported_minute else used
+        self._reported_minute = minute
 
     def spent(self, now_s: float) -> int:
         """What we spent in the minute that ends now."""
@@ -49,8 +70,8 @@ class WeightBudget:
 
     def pause(self, now_s: float, seconds: float) -> None:
         """The venue wants to be left alone."""
-        self._paused_until_s = max(self._paused_until_s, now_s + seconds)
+        self._paused_until_s = max(self._paused_until_s, now_s + min(seconds, PAUSE_S_MAX))
 
     def _forget(self, now_s: float) -> None:
-        while self._spent and self._spent[0][0] <= now_s - MINUTE_S:
+        while self._spent and self._spent[0][0] <= now_s - self.window_s:
             self._used -= self._spent.popleft()[1]

@@ -15,6 +15,7 @@ from mts_stream.logs import configure_logging
 from mts_stream.metrics import serve_metrics
 from mts_stream.settings import Settings, load_settings
 from producers.record_commands import import_command, record
+from producers.registry_commands import funding_history_command, pairs_command
 from producers.service import ProducerService
 from producers.simulator.commands import fault_options, fault_settings, simulate
 from producers.simulator.settings import SimulatorSettings
@@ -139,5 +140,5 @@ def _print(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-for command in (record, import_command, simulate):
+for command in (record, import_command, simulate, pairs_command, funding_history_command):
     main.add_command(command)

@@ -17,7 +17,6 @@ from mts_stream.settings import Settings
 from mts_stream.wire.envelope import decode_envelope
 from mts_stream.wire.kafka import create_topics
 from producers.backoff import Backoff
-from producers.budget import WeightBudget
 from producers.clock import SlewedClock
 from producers.clock_watch import ClockWatch, clock_watches
 from producers.connection import Connection
@@ -26,8 +25,8 @@ from producers.pacing import AttemptPace
 from producers.publisher import Publisher
 from producers.records import RecordSink, RecordWriter
 from producers.registry import Registry, symbols_of, traded_symbols
-from producers.registry_reader import read_listings
-from producers.rest import RestClient
+from producers.registry_reader import PublishedListings
+from producers.rest import RestClient, rest_clients
 from producers.resync import SnapshotScheduler
 from producers.shard import CHANGE_AT, Line, Shard
 from producers.sharding import shards
@@ -36,6 +35,7 @@ from producers.shared import SharedParts
 WATCH_S = 0.2
 FLUSH_S = 2.5
 CLOSE_S = 1.0
+FOLLOW_S = 2.0
 RAW_KINDS = ("frame", "keyframe", "snapshot", "status", "registry")
 
 log = get_logger(__name__)
@@ -57,6 +57,7 @@ class ProducerService:
         self.publisher: RecordSink = publisher or Publisher(settings, self._on_lost)
         self.shards: list[Shard] = []
         self.listings: list[PairListing] = []
+        self._published = PublishedListings(settings)
         self._schedulers: list[SnapshotScheduler] = []
         self._clocks: dict[str, ClockWatch] = {}
         self._attempts: dict[str, AttemptPace] = {}
@@ -93,6 +94,8 @@ class ProducerService:
         work += [shard.run() for shard in self.shards]
         if self.owns_registry:
             work.append(registry.run(self.settings.registry_interval_s, self._on_listings))
+        else:
+            work.append(self._follow_registry())
         self.ready.set()
         async with asyncio.TaskGroup() as group:
             for job in work:
@@ -123,20 +126,24 @@ class ProducerService:
         backoff = Backoff(base_s=1.0, cap_s=10.0)
         while True:
             try:
-                if listings := await _in_thread(lambda: read_listings(self.settings)):
+                if listings := await _in_thread(self._published.read):
                     return listings
                 log.warning("waiting for the registry's first records in mts.instruments")
             except KafkaUnavailableError as error:
                 log.warning("waiting for Kafka", error=str(error))
             await asyncio.sleep(backoff.next_s())
 
+    async def _follow_registry(self) -> None:
+        """Take up what the registry's owner publishes; while Kafka is away everything stays as it is."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            try:
+                self._on_listings(await _in_thread(self._published.read))
+            except KafkaUnavailableError as error:
+                log.warning("the registry cannot be read", error=str(error))
+
     def _clients(self, session: aiohttp.ClientSession) -> dict[VenueMarket, RestClient]:
-        clients = {}
-        for market in MARKETS:
-            name = f"{market.host}_rest_url"
-            budget = WeightBudget(market.rest_limits.weight_per_minute, self.settings.rest_weight_share)
-            clients[market] = RestClient(market, getattr(self.settings, name), name.upper(), session, budget)
-        return clients
+        return {client.market: client for client in rest_clients(self.settings, session)}
 
     def _build(self, clients: dict[VenueMarket, RestClient]) -> None:
         self._clocks = clock_watches(clients.values(), self.clock.now_ns)
@@ -184,7 +191,7 @@ class ProducerService:
         for shard in self.shards:
             if shard.heir is None:  # one that is being changed hears the next word of the registry
                 feed = shard.leading.feed
-                feed.follow(traded_symbols(listings, feed.market.venue, feed.market.market))
+                feed.follow(traded_symbols(listings, feed.market.venue, feed.market.market).keys())
 
     def _on_lost(self, value: bytes) -> None:
         """A record did not reach Kafka: nothing of its connection's generation may follow it."""

@@ -90,7 +90,7 @@ def test_commands_named_exist() -> None:
 
 def test_producers_commands_named_exist() -> None:
     """The same for `python -m producers`."""
-    named = {name for row in table("Commands") for name in re.findall(r"python -m producers ([a-z]+)", row[0])}
+    named = {name for row in table("Commands") for name in re.findall(r"python -m producers ([a-z-]+)", row[0])}
 
     assert named == set(producers.commands)
 

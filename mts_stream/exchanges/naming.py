@@ -9,8 +9,12 @@ _UNITS = {"1M": 1_000_000}
 # Names that begin with digits and mean no multiplier.
 PLAIN_NAMES = frozenset({"1INCH", "4", "0G", "2Z"})
 
-# One asset, two names: the venue's spelling (without multiplier) and ours.
+# One asset, two names: the venue's spelling (without multiplier) and ours. NEIROETH is another coin than NEIRO.
 ALIASES = {("bybit", "NEIROCTO"): "NEIRO"}
+
+# One name, two assets or two prices: seen not to be comparable between the venues (other index sets, closed wallets,
+# shares of companies that are not listed), exchanges.md 3 rule 3, measured 2026-09. Looked over: 2026-11.
+AMBIGUOUS_NAMES = frozenset({"ONE", "QNT", "ONG", "BB", "ON", "SIREN", "OPENAI", "ANTHROPIC"})
 
 
 def asset_and_multiplier(venue: str, base: str) -> tuple[str, int]:

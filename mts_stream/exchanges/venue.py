@@ -3,8 +3,8 @@
 Everything here is pure: bytes in, values out. The producers own sockets, requests, clocks and retries.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from msgspec import Raw, Struct
@@ -13,6 +13,7 @@ from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange
 
 Verdict = Literal["applies", "stale", "gap"]
 ControlKind = Literal["ack", "refused", "listed", "pong", "shutdown", "ignored", "unknown"]
+RefusalKind = Literal["request", "rate", "region", "failed"]
 
 
 class DepthFrame(Struct, gc=False):
@@ -88,27 +89,41 @@ class SocketLimits:
 
 @dataclass(frozen=True, slots=True)
 class RestRequest:
-    """A GET of the venue with the weight that it counts."""
+    """A GET of the venue with the weight that it counts; `pool` names a second limit where it counts one more."""
 
     path: str
     params: tuple[tuple[str, str], ...] = ()
     weight: int = 1
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimit:
+    """At most so much weight in so many seconds from one address."""
+
+    weight: int
+    window_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class RestLimits:
-    """The venue's limit of weight per minute and address, and the header that tells what is used."""
+    """The venue's limit per address, the header that tells what of a clock minute is used, and further limits by name.
 
-    weight_per_minute: int
-    used_header: str
+    Markets that are asked at one host share its limit.
+    """
+
+    limit: RequestLimit
+    used_header: str = ""
+    pools: Mapping[str, RequestLimit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error body of a venue: its code and its words."""
+    """An error body of a venue: its code, its words, and what kind of refusal the code stands for."""
 
     code: int
     message: str
+    kind: RefusalKind = "request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +187,16 @@ class InstrumentFigures:
     funding_interval_hours: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FundingSettlement:
+    """One settlement of the past: when, at which rate; `rate_type` and `mark_price` where the venue tells them."""
+
+    settled_ms: int
+    rate: str
+    rate_type: str = "regular"
+    mark_price: str = ""
+
+
 class VenueMarket(Protocol):
     """One market of a venue, as the producers need it."""
 
@@ -183,7 +208,9 @@ class VenueMarket(Protocol):
     rest_limits: RestLimits
     snapshots_by_rest: bool  # else subscribing again gives one
     lists_subscriptions: bool  # the venue's own ping asks for the list of streams
+    snapshot_depths: tuple[int, ...]  # levels a side that a snapshot can be asked for, the most first
     funding_in_parts: bool  # funding frames hold what changed alone, so that keyframes are needed
+    funding_page_rows: int  # of the history at most in one answer; 0 for a market without funding
 
     def topics(self, route: SocketRoute, symbol: str) -> list[str]:
         """The streams of a symbol on a route."""
@@ -212,8 +239,8 @@ class VenueMarket(Protocol):
     def funding_keyframe(self, symbol: str, data: dict[str, Any], exchange_ms: int, cross_sequence: int) -> bytes:
         """A whole ticker in the venue's own format."""
 
-    def snapshot_request(self, symbol: str) -> RestRequest:
-        """The request for a book."""
+    def snapshot_request(self, symbol: str, depth: int = 0) -> RestRequest:
+        """The request for a book, so many levels a side; 0 for the most."""
 
     def parse_snapshot(self, body: bytes) -> BookSnapshot:
         """The book in the answer."""
@@ -229,6 +256,12 @@ class VenueMarket(Protocol):
 
     def parse_figures(self, bodies: Sequence[bytes]) -> dict[str, InstrumentFigures]:
         """The figures in their answers, by symbol."""
+
+    def funding_history_request(self, symbol: str, start_ms: int, end_ms: int) -> RestRequest:
+        """The request for the settlements of a symbol from `start_ms` to `end_ms`, at most a page of them."""
+
+    def parse_funding_history(self, body: bytes) -> list[FundingSettlement]:
+        """The settlements in the answer, in whatever order the venue has."""
 
     def time_request(self) -> RestRequest:
         """The request for the venue's clock."""

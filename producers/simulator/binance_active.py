@@ -97,6 +97,6 @@ class ActiveStreams:
                 streams.remove(active)
 
     def _mark_price_array(self, parsed: StreamName) -> MarkPriceArrayStream:
-        legs = [leg for leg in self._market.legs.values() if leg.listing.leg == (BINANCE, PERP)]
+        legs = [leg for leg in self._market.legs.values() if leg.listing.leg == (BINANCE, PERP) and leg.is_listed]
         streams = [MarkPriceStream(leg, self._texts[leg.listing.key], parsed.every_ms) for leg in legs]
         return MarkPriceArrayStream(streams, parsed.every_ms)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from producers.simulator.faults.rest import faulty
 from producers.simulator.faults.seams import Faults
-from producers.simulator.funding import next_funding_ms
+from producers.simulator.funding import next_funding_ms, settlements
 from producers.simulator.instruments import binance_rows, mark_delisted
 from producers.simulator.market import Market, SimulatedLeg
 from producers.simulator.text import LevelText
@@ -18,6 +18,7 @@ from producers.simulator.weights import WeightMeter, retry_after_s
 WEIGHTS_PER_MINUTE = {SPOT: 6000, PERP: 2400}
 _SPOT_DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 _PERP_DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
+_FUNDING_MAX = 1000
 _DEPTH_LIMIT_DEFAULT = {SPOT: 100, PERP: 500}
 
 Handler = Callable[[web.Request], tuple[int, Any]]
@@ -46,7 +47,12 @@ class BinanceRest:
         self._faults = faults
         self.meter = WeightMeter(WEIGHTS_PER_MINUTE[name])
         self._market, self._texts, self._clock_ns = market, texts, clock_ns
-        self._legs = {leg.listing.symbol: leg for leg in market.legs.values() if leg.listing.leg == (BINANCE, name)}
+
+    @property
+    def _legs(self) -> dict[str, SimulatedLeg]:
+        """The listed ones by symbol."""
+        listed = (leg for leg in self._market.legs.values() if leg.is_listed)
+        return {leg.listing.symbol: leg for leg in listed if leg.listing.leg == (BINANCE, self.name)}
 
     def add_routes(self, app: web.Application) -> None:
         """Register the market's endpoints, `/api/v3` or `/fapi/v1`."""
@@ -58,6 +64,7 @@ class BinanceRest:
         }
         if self.name == PERP:
             endpoints |= {"premiumIndex": self._premium_index, "fundingInfo": self._funding_info}
+            endpoints |= {"fundingRate": self._funding_rate}
         prefix = "/api/v3" if self.name == SPOT else "/fapi/v1"
         for path, handler in endpoints.items():
             respond = faulty(self._metered(handler), self._faults.active, BINANCE, lambda request: self.name)
@@ -142,6 +149,25 @@ class BinanceRest:
         return 0, [
             {"symbol": listing.symbol, "fundingIntervalHours": listing.funding_interval_hours} | caps
             for listing in adjusted
+        ]
+
+    def _funding_rate(self, request: web.Request) -> tuple[int, Any]:
+        """Settlements of the past, ascending; without a start the newest 200."""
+        leg, now_ms = self._leg(request), self._now_ms()
+        limit = min(_FUNDING_MAX, _whole_number(request, "limit", 100))
+        start_ms, end_ms = _whole_number(request, "startTime", 0), _whole_number(request, "endTime", now_ms)
+        newest = None if "startTime" in request.query else 200
+        rows = settlements(leg.listing, start_ms, min(end_ms, now_ms), newest=newest)
+        price = self._texts[leg.listing.key].number(leg.mark_price)
+        return 0, [
+            {
+                "symbol": leg.listing.symbol,
+                "fundingTime": at_ms,
+                "fundingRate": rate,
+                "markPrice": price,
+                "rateType": "Regular",
+            }
+            for at_ms, rate in rows[:limit]
         ]
 
     def _ticker_24hr(self, request: web.Request) -> tuple[int, Any]:

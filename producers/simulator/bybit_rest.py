@@ -11,6 +11,7 @@ from producers.simulator.bybit_sockets import BybitSockets
 from producers.simulator.bybit_topics import spot_ticker_fields, ticker_fields
 from producers.simulator.faults.rest import faulty
 from producers.simulator.faults.seams import Faults
+from producers.simulator.funding import settlements
 from producers.simulator.instruments import bybit_rows, mark_delisted
 from producers.simulator.market import Market, SimulatedLeg
 from producers.simulator.text import LevelText
@@ -19,6 +20,7 @@ from producers.simulator.universe import BYBIT, PERP, SPOT, BookKey
 _CATEGORIES = {"spot": SPOT, "linear": PERP}
 _DEPTH_DEFAULTS = {SPOT: 1, PERP: 25}
 _PAGE_DEFAULT, _PAGE_MAX = 500, 1000
+_FUNDING_MAX = 200
 _BAD_PARAMETER = 10001
 
 Handler = Callable[[web.Request], dict[str, Any]]
@@ -44,10 +46,7 @@ class BybitRest:
         clock_ns: Callable[[], int],
     ) -> None:
         self._texts, self._sockets, self._faults, self._clock_ns = texts, sockets, faults, clock_ns
-        self._legs: dict[str, dict[str, SimulatedLeg]] = {
-            name: {leg.listing.symbol: leg for leg in market.legs.values() if leg.listing.leg == (BYBIT, name)}
-            for name in (SPOT, PERP)
-        }
+        self._all_legs = market.legs
 
     def add_routes(self, app: web.Application) -> None:
         """Register the endpoints below `/v5/market`."""
@@ -56,6 +55,7 @@ class BybitRest:
             "instruments-info": self._instruments_info,
             "tickers": self._tickers,
             "time": self._time,
+            "funding/history": self._funding_history,
         }
         for path, handler in endpoints.items():
             respond = faulty(self._enveloped(handler), self._faults.active, BYBIT, _asked_market)
@@ -73,6 +73,11 @@ class BybitRest:
             return web.Response(body=orjson.dumps(body), headers=headers, content_type="application/json")
 
         return respond
+
+    def _legs(self, market: str) -> dict[str, SimulatedLeg]:
+        """The listed ones of a market by symbol."""
+        listed = (leg for leg in self._all_legs.values() if leg.is_listed)
+        return {leg.listing.symbol: leg for leg in listed if leg.listing.leg == (BYBIT, market)}
 
     def _orderbook(self, request: web.Request) -> dict[str, Any]:
         market = self._market(request)
@@ -94,8 +99,9 @@ class BybitRest:
 
     def _instruments_info(self, request: web.Request) -> dict[str, Any]:
         market = self._market(request)
-        rows = bybit_rows(market, [leg.listing for leg in self._legs[market].values()])
-        mark_delisted(rows, self._legs[market].values())
+        legs = self._legs(market)
+        rows = bybit_rows(market, [leg.listing for leg in legs.values()])
+        mark_delisted(rows, legs.values())
         symbol = request.query.get("symbol")
         if symbol:
             rows = [row for row in rows if row["symbol"] == symbol]
@@ -107,7 +113,7 @@ class BybitRest:
 
     def _tickers(self, request: web.Request) -> dict[str, Any]:
         market = self._market(request)
-        legs = self._legs[market]
+        legs = self._legs(market)
         symbol = request.query.get("symbol")
         if symbol and symbol not in legs:
             raise BybitError(_BAD_PARAMETER, "params error: Symbol Invalid")
@@ -121,6 +127,24 @@ class BybitRest:
             return linear
         touch = {name: value for name, value in linear.items() if name.startswith(("bid1", "ask1"))}
         return spot_ticker_fields(leg, text) | touch
+
+    def _funding_history(self, request: web.Request) -> dict[str, Any]:
+        """The newest of the span, descending; a start alone is refused."""
+        leg = self._legs(PERP).get(request.query.get("symbol", "")) if self._market(request) == PERP else None
+        if leg is None:
+            raise BybitError(_BAD_PARAMETER, "params error: Symbol Invalid")
+        if "startTime" in request.query and "endTime" not in request.query:
+            raise BybitError(_BAD_PARAMETER, "params error: endTime is required with startTime")
+        now_ms = self._now_ms()
+        start_ms, end_ms = (
+            _whole_number(request, name, default, 1 << 60) for name, default in (("startTime", 1), ("endTime", now_ms))
+        )
+        limit = _whole_number(request, "limit", _FUNDING_MAX, _FUNDING_MAX)
+        rows = [
+            {"symbol": leg.listing.symbol, "fundingRate": rate, "fundingRateTimestamp": str(at_ms)}
+            for at_ms, rate in settlements(leg.listing, start_ms, min(end_ms, now_ms), newest=limit)
+        ]
+        return {"category": "linear", "list": rows[::-1]}
 
     def _time(self, request: web.Request) -> dict[str, Any]:
         now_ns = self._clock_ns()

@@ -179,7 +179,7 @@ class BybitSockets:
 
     def _topic(self, name: Any) -> Topic | None:
         """The topic of this name, made on first use; None if the venue has no handler for it."""
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not self._is_listed(name.rpartition(".")[2]):
             return None
         if name in self._books or name in self._tickers:
             return self._books.get(name) or self._tickers[name]
@@ -191,6 +191,9 @@ class BybitSockets:
         if kind == "orderbook" and depth in map(str, DEPTHS_MS) and symbol in self._legs:
             return self._add_book(self._legs[symbol], int(depth))
         return None
+
+    def _is_listed(self, symbol: str) -> bool:
+        return symbol in self._legs and self._legs[symbol].is_listed
 
     def _add_book(self, leg: SimulatedLeg, depth: int) -> OrderbookTopic:
         first_u = leg.book.last_id // 1000

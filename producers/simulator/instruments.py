@@ -159,11 +159,17 @@ def bybit_rows(market: str, listings: list[Listing]) -> list[Row]:
 
 
 def mark_delisted(rows: list[Row], legs: Iterable[SimulatedLeg]) -> None:
-    """Give the halted legs' rows the status and time of their end; Bybit spot just drops them from its list."""
+    """Give the halted legs' rows the status and time of their end; Bybit spot just drops them from its list.
+
+    An end that is announced stands in the rows of perpetuals that still trade.
+    """
     for leg in legs:
-        if leg.halted_ms is None:
-            continue
         row = next(row for row in rows if row["symbol"] == leg.listing.symbol)
+        if leg.halted_ms is None:
+            if leg.ends_ms is not None and leg.listing.market == PERP:
+                is_binance = leg.listing.venue == BINANCE
+                row |= {"deliveryDate": leg.ends_ms} if is_binance else {"deliveryTime": str(leg.ends_ms)}
+            continue
         if leg.listing.leg == (BINANCE, SPOT):
             row["status"] = "BREAK"
         elif leg.listing.venue == BINANCE:

@@ -52,6 +52,8 @@ class SimulatedLeg:
         self.funding_rate = 0.0
         self.told_listing = listing
         self.halted_ms: int | None = None
+        self.ends_ms: int | None = None
+        self.is_listed = True
         self._path = path
         self._rng = Random(f"{seed}/{listing.venue}/{listing.market}/{listing.symbol}")  # noqa: S311
         self._scale = listing.price / spec.unit_price * 10.0**listing.price_digits
@@ -139,7 +141,12 @@ class Market:
 
     def leg(self, venue: str, market: str, symbol: str) -> SimulatedLeg | None:
         """The leg of a venue's symbol, None if it is not listed."""
-        return self.legs.get((venue, market, symbol))
+        leg = self.legs.get((venue, market, symbol))
+        return leg if leg is not None and leg.is_listed else None
+
+    def legs_of_pair(self, pair: str) -> list[SimulatedLeg]:
+        """All legs of a pair, listed or not yet."""
+        return [leg for leg in self.legs.values() if leg.listing.pair == pair]
 
     def step(self) -> StepResult:
         """Advance by one step: prices walk, episodes begin and end, books that are due (or displaced) update."""
@@ -160,7 +167,7 @@ class Market:
         books = {
             leg: found.unit_levels()
             for (name, leg), found in self._by_pair.items()
-            if name == pair and not found.is_halted
+            if name == pair and not found.is_halted and found.is_listed
         }
         return judge(books)
 

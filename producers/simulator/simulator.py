@@ -39,6 +39,8 @@ class Simulator:
         self._settings, self._clock_ns, self._on_step = settings, clock_ns, on_step
         self._world = World(settings, clock_ns, control_routes(self))
         self._director = FaultDirector(self._world, settings, clock_ns)
+        if "listing" in settings.faults:
+            self.hide(self._world.market.pairs[-1].pair)  # the one that the schedule lists
         self._truth: Truth | None = None
         self._driver: asyncio.Task[None] | None = None
 
@@ -160,6 +162,11 @@ class Simulator:
         `duration_s` and parameters have the catalogue's defaults; ValueError for what the catalogue does not hold.
         """
         return self._director.inject(name, venue, market, symbol, duration_s, params)
+
+    def hide(self, pair: str) -> None:
+        """Make a pair one that no venue lists yet, before anybody asked for it; the fault `listing` lists it."""
+        for leg in self._world.market.legs_of_pair(pair):
+            leg.is_listed = False
 
     def skip_next_frame(self, venue: str, market: str, symbol: str) -> None:
         """Lose the next depth frame of one book on its way to the clients."""

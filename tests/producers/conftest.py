@@ -9,11 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mts_stream.exchanges import MARKETS
 from mts_stream.settings import Settings, load_settings
 from mts_stream.wire.kafka import create_topics
-from producers.budget import WeightBudget
-from producers.rest import RestClient
+from producers.rest import RestClient, rest_clients
 from producers.simulator.settings import SimulatorSettings
 from producers.simulator.simulator import Simulator
 
@@ -68,9 +66,5 @@ def simulated(simulator: Simulator) -> Settings:
 @pytest.fixture
 async def clients(simulated: Settings) -> AsyncIterator[list[RestClient]]:
     """One REST client per market."""
-    urls = {
-        "binance_spot": simulated.binance_spot_rest_url, "binance_perp": simulated.binance_perp_rest_url,
-        "bybit_spot": simulated.bybit_rest_url, "bybit_perp": simulated.bybit_rest_url,
-    }  # fmt: skip
     async with aiohttp.ClientSession() as session:
-        yield [RestClient(m, urls[f"{m.venue}_{m.market}"], "URL", session, WeightBudget(6000, 1.0)) for m in MARKETS]
+        yield rest_clients(simulated.model_copy(update={"rest_weight_share": 1.0}), session)

@@ -162,5 +162,6 @@ class FakeDesk:
     wanted: list[Any] = field(default_factory=list)
 
     def request(self, book: Any) -> None:
-        """Keep a wish."""
+        """Keep a wish, as if the request went out at once."""
+        book.keep_frames(True)
         self.wanted.append(book)

@@ -141,7 +141,7 @@ def test_a_fresh_snapshot_widens_a_synced_book(market: VenueMarket) -> None:
     book.on_frame(true.update([("99", "6")], []))
     assert not book.on_snapshot(old) and book.is_synced
 
-    book.await_snapshot()
+    book.keep_frames(True)
     at = true.last_id
     book.on_frame(true.update([("97", "7")], []))
     assert book.on_snapshot(true.snapshot(at))

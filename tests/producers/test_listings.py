@@ -7,7 +7,8 @@ import pytest
 
 from mts_stream.errors import SettingsError
 from mts_stream.exchanges.venue import InstrumentFigures, ListedInstrument
-from producers.listings import MarketKey, MarketList, build_catalogue, narrowed, select
+from producers.listings import Catalogue, Explanation, MarketList, Selection, build_catalogue
+from producers.quarantine import MarketKey
 
 BINANCE_PERP, BYBIT_PERP, BYBIT_SPOT = ("binance", "perp"), ("bybit", "perp"), ("bybit", "spot")
 
@@ -42,32 +43,13 @@ def test_spellings_of_one_asset_are_one_pair() -> None:
     )  # fmt: skip
 
     assert sorted(catalogue.candidates) == ["SATS-USDT", "SHIB-USDT"]
-    shib, sats = (catalogue.candidates[p].listing for p in ("SHIB-USDT", "SATS-USDT"))
+    shib, sats = (catalogue.candidates[p] for p in ("SHIB-USDT", "SATS-USDT"))
     assert [(i.leg, i.symbol, i.multiplier) for i in shib.legs] == [
         ("binance:perp", "1000SHIBUSDT", 1000),
         ("bybit:perp", "SHIB1000USDT", 1000),
         ("bybit:spot", "SHIBUSDT", 1),
     ]
     assert [i.multiplier for i in sats.legs] == [1000, 10_000]
-    assert shib.quarantined is None and sats.quarantined is None
-
-
-def test_legs_that_differ_by_more_than_two_percent_are_quarantined() -> None:
-    """Same ticker, other asset; exactly two percent is not more; an unknown price says nothing."""
-    catalogue = build_catalogue(
-        lists(
-            (BINANCE_PERP, "ONE", "1", "9"), (BYBIT_PERP, "ONE", "1.9", "9"),
-            (BINANCE_PERP, "EDGE", "100", "9"), (BYBIT_PERP, "EDGE", "102", "9"),
-            (BINANCE_PERP, "DARK", "100", "9"), (BYBIT_PERP, "DARK", "0", "9"),
-        )
-    )  # fmt: skip
-
-    reasons = {pair: c.listing.quarantined for pair, c in catalogue.candidates.items()}
-    assert reasons == {
-        "ONE-USDT": "reference prices of binance:perp and bybit:perp differ by more than 2 %",
-        "EDGE-USDT": None,
-        "DARK-USDT": None,
-    }
 
 
 def test_two_instruments_of_one_market_leave_the_busier_one() -> None:
@@ -75,7 +57,7 @@ def test_two_instruments_of_one_market_leave_the_busier_one() -> None:
     for order in (1, -1):
         rows = [(BYBIT_PERP, "PEPE", "1", "5"), (BYBIT_PERP, "1000PEPE", "1000", "9")][::order]
         catalogue = build_catalogue(lists(*rows))
-        assert [i.symbol for i in catalogue.candidates["PEPE-USDT"].listing.legs] == ["1000PEPEUSDT"]
+        assert [i.symbol for i in catalogue.candidates["PEPE-USDT"].legs] == ["1000PEPEUSDT"]
         assert catalogue.excluded == {
             ("bybit", "perp", "PEPEUSDT"): "1000PEPEUSDT trades the same pair with a higher turnover"
         }
@@ -93,7 +75,7 @@ def test_an_exclusion_has_its_reason(changes: dict[str, Any], reason: str) -> No
     """What the venue says, or numbers that cannot be."""
     catalogue = build_catalogue({BYBIT_PERP: MarketList([listed(BYBIT_PERP, "X", **changes)], {})})
     assert catalogue.excluded["bybit", "perp", "XUSDT"].startswith(reason)
-    assert not [c for c in catalogue.candidates.values() if c.listing.legs]
+    assert not [c for c in catalogue.candidates.values() if c.legs]
 
 
 def test_the_interval_of_the_figures_wins() -> None:
@@ -101,7 +83,7 @@ def test_the_interval_of_the_figures_wins() -> None:
     figures = {"XUSDT": InstrumentFigures("1", "1", 4)}
     perp = MarketList([listed(BYBIT_PERP, "X", funding_interval_hours=8)], figures)
     spot = MarketList([listed(BYBIT_SPOT, "X")], figures)
-    legs = build_catalogue({BYBIT_PERP: perp, BYBIT_SPOT: spot}).candidates["X-USDT"].listing.legs
+    legs = build_catalogue({BYBIT_PERP: perp, BYBIT_SPOT: spot}).candidates["X-USDT"].legs
     assert [leg.funding_interval_hours for leg in legs] == [4, None]
 
 
@@ -117,35 +99,78 @@ def wide() -> Any:
     )  # fmt: skip
 
 
+def chosen(catalogue: Catalogue, pairs: str, top: int) -> list[str]:
+    """What a selection takes."""
+    selection = Selection(pairs, top)
+    selection.check(catalogue)
+    return selection.pairs(catalogue)
+
+
 def test_the_top_is_ranked_by_the_smaller_turnover() -> None:
     """A pair that one venue hardly trades comes last, one that it does not list never."""
-    assert [listing.pair for listing in select(wide(), "", 10)] == ["ETH-USDT", "BTC-USDT", "SOL-USDT"]
-    assert [listing.pair for listing in select(wide(), "", 1)] == ["ETH-USDT"]
+    assert chosen(wide(), "", 10) == ["ETH-USDT", "BTC-USDT", "SOL-USDT"]
+    assert chosen(wide(), "", 1) == ["ETH-USDT"]
     assert wide().candidates["LONELY-USDT"].smaller_turnover_usd == Decimal(0)
 
 
 def test_pairs_can_be_named() -> None:
     """In any case and order, one venue is enough then."""
-    assert [listing.pair for listing in select(wide(), " sol-usdt, BTC-USDT,,LONELY-USDT ", 1)] == [
-        "BTC-USDT", "SOL-USDT", "LONELY-USDT",
-    ]  # fmt: skip
+    assert chosen(wide(), " sol-usdt, BTC-USDT,,LONELY-USDT ", 1) == ["BTC-USDT", "SOL-USDT", "LONELY-USDT"]
 
 
 def test_an_unknown_pair_is_named_with_the_nearest() -> None:
     """Exit 2."""
     with pytest.raises(SettingsError, match="PAIRS: no venue lists 'BTT-USDT'; the nearest are BTC-USDT"):
-        select(wide(), "BTT-USDT", 1)
+        chosen(wide(), "BTT-USDT", 1)
 
 
-def test_the_top_takes_only_legs_that_trade() -> None:
-    """A halted leg is left out, and the pair with it if its venue has no other."""
-    halted = MarketList([listed(BINANCE_PERP, "X", status="halted")], {})
+@pytest.mark.parametrize("changes", [{"status": "halted"}, {"delisting_ms": 1_900_000_000_000}])
+def test_the_top_takes_only_legs_that_trade_and_go_on(changes: dict[str, Any]) -> None:
+    """A halted or ending leg is left out, and the pair with it if its venue has no other; a name takes it."""
+    out = MarketList([listed(BINANCE_PERP, "X", **changes)], {})
     trading = MarketList([listed(BYBIT_PERP, "X")], {})
-    assert select(build_catalogue({BINANCE_PERP: halted, BYBIT_PERP: trading}), "", 5) == []
+    catalogue = build_catalogue({BINANCE_PERP: out, BYBIT_PERP: trading})
+    assert chosen(catalogue, "", 5) == []
+    assert [leg.leg for leg in Selection("", 5).joining_legs(catalogue.candidates["X-USDT"])] == ["bybit:perp"]
+    assert len(Selection("X-USDT", 5).joining_legs(catalogue.candidates["X-USDT"])) == 2
 
 
-def test_a_listing_is_narrowed_to_what_was_selected() -> None:
-    """New legs do not join a running process; quarantine is judged on those that stay."""
-    listing = wide().candidates["BTC-USDT"].listing
-    small = narrowed(listing, [("bybit", "perp", "BTCUSDT"), ("binance", "perp", "BTCUSDT")])
-    assert [leg.leg for leg in small.legs] == ["binance:perp", "bybit:perp"]
+def test_a_watched_instrument_is_not_pushed_out_by_a_busier_one() -> None:
+    """Two symbols of one asset would change places with every hour's turnover."""
+    rows = lists((BYBIT_PERP, "PEPE", "1", "5"), (BYBIT_PERP, "1000PEPE", "1000", "9"))
+    catalogue = build_catalogue(rows, {("bybit", "perp", "PEPEUSDT")})
+    assert [leg.symbol for leg in catalogue.candidates["PEPE-USDT"].legs] == ["PEPEUSDT"]
+
+
+def test_every_instrument_is_explained() -> None:
+    """Taken with its pair's quarantine, or the first reason why not."""
+    rows = lists(
+        (BINANCE_PERP, "BTC", "1", "100"), (BYBIT_PERP, "BTC", "1", "90"),
+        (BINANCE_PERP, "ETH", "1", "30"), (BYBIT_PERP, "ETH", "1", "30000"), (BINANCE_PERP, "LONELY", "1", "9"),
+    )  # fmt: skip
+    more = [
+        listed(BINANCE_PERP, "STOCK", unfit="type stock"), listed(BINANCE_PERP, "OLD", status="settling"),
+        listed(BINANCE_PERP, "END", delisting_ms=1_795_564_800_000), listed(BINANCE_PERP, "HALF"),
+    ]  # fmt: skip
+    rows[BINANCE_PERP] = MarketList([*rows[BINANCE_PERP].instruments, *more], rows[BINANCE_PERP].figures)
+    rows[BYBIT_PERP] = MarketList(
+        [*rows[BYBIT_PERP].instruments, listed(BYBIT_PERP, "HALF", status="halted")], rows[BYBIT_PERP].figures
+    )
+    watched = {("binance", "perp", "BTCUSDT"), ("bybit", "perp", "BTCUSDT")}
+    explanation = Explanation(build_catalogue(rows), Selection("", 1), watched, {"BTC-USDT": "prices differ"})
+    said = explanation.market(BINANCE_PERP, rows[BINANCE_PERP])
+
+    assert [row.symbol for row in said.instruments[:2]] == ["BTCUSDT", "ETHUSDT"]
+    assert {row.symbol: (row.is_taken, row.reason) for row in said.instruments} == {
+        "BTCUSDT": (True, "prices differ"),
+        "ETHUSDT": (False, "2. by turnover, 30 USD a day on its quieter venue; PAIRS_TOP=1"),
+        "LONELYUSDT": (False, "binance alone lists LONELY-USDT"),
+        "STOCKUSDT": (False, "type stock"),
+        "OLDUSDT": (False, "status settling"),
+        "ENDUSDT": (False, "to be delisted at 2026-11-25 00:00 UTC"),
+        "HALFUSDT": (False, "HALF-USDT does not trade on both venues now"),
+    }
+    named = Explanation(build_catalogue(rows), Selection("BTC-USDT", 1), watched, {})
+    assert [row.reason for row in named.market(BYBIT_PERP, rows[BYBIT_PERP]).instruments] == [
+        "PAIRS does not name it", "", "status halted"
+    ]  # fmt: skip

@@ -1,19 +1,26 @@
 """The registry against the simulator's lists: pairs, quarantine, what is kept when a list cannot be read."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from mts_stream.domain.market_data import RegistryUpdate
 from mts_stream.errors import SettingsError
+from mts_stream.exchanges.catalogue import CatalogueRow, decode_catalogue, is_catalogue_key
+from mts_stream.exchanges.venue import ListedInstrument
 from mts_stream.wire.codec import decode_record
 from producers.clock import SlewedClock
+from producers.quarantine import MarketKey
 from producers.registry import Registry, symbols_of, traded_symbols
 from producers.rest import RestClient
+from producers.simulator.simulator import Simulator
 from tests.producers.fakes import FakeOutlet
 
+HOUR = 3_600_000
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -24,9 +31,22 @@ class Stand:
         self.outlet = FakeOutlet()
         self.registry = Registry(clients, self.outlet, SlewedClock())
 
+    def change(self, key: MarketKey, of: Callable[[ListedInstrument], ListedInstrument | None]) -> None:
+        """Make the last good list of a market another one; its venue has to be away, so that it stays."""
+        known = self.registry._lists[key]
+        instruments = [changed for listed in known.instruments if (changed := of(listed)) is not None]
+        self.registry._lists[key] = replace(known, instruments=instruments)
+
+    def rows(self, venue: str, market: str) -> dict[str, CatalogueRow]:
+        """The newest catalogue of a market by symbol."""
+        self.registry.publish()
+        values = [v for _, key, v, _, _ in self.outlet.sent if key == f"@{venue}/{market}".encode()]
+        return {row.symbol: row for row in decode_catalogue(values[-1]).instruments}
+
     def said(self, topic: str) -> list[Any]:
         """The listings published to a topic."""
-        events = [decode_record(value) for sent, _, value, _, _ in self.outlet.sent if sent == topic]
+        values = [v for sent, key, v, _, _ in self.outlet.sent if sent == topic and not is_catalogue_key(key)]
+        events = [decode_record(value) for value in values]
         assert all(isinstance(event, RegistryUpdate) for event in events)
         return [event.listing for event in events if isinstance(event, RegistryUpdate)]
 
@@ -100,10 +120,9 @@ async def test_it_reads_and_publishes_again(clients: list[RestClient]) -> None:
         stand.registry.run(0.02, lambda listings: told.extend(listing.pair for listing in listings))
     )
     async with asyncio.timeout(10):
-        while len(stand.outlet.sent) < 4:
+        while len(stand.said("mts.raw")) < 2:
             await asyncio.sleep(0.01)
     running.cancel()
-    assert len(stand.said("mts.raw")) >= 2
     assert set(told) == {"BTC-USDT"}
 
 
@@ -121,10 +140,99 @@ async def test_a_leg_that_is_not_listed_any_more_is_left_out(clients: list[RestC
     """The engine calls it delisted."""
     stand = Stand(clients)
     await stand.registry.start("BTC-USDT", 1)
-    key = ("bybit", "perp")
-    known = stand.registry._lists[key]
-    left = [i for i in known.instruments if i.symbol != "BTCUSDT"]
-    stand.registry._lists[key] = type(known)(left, known.figures)
     clients[3].base_url = NOWHERE
+    stand.change(("bybit", "perp"), lambda listed: None if listed.symbol == "BTCUSDT" else listed)
     await stand.registry.refresh()
     assert "bybit:perp" not in [leg.leg for leg in stand.registry.listings[0].legs]
+
+
+async def test_a_pair_joins_while_it_runs(clients: list[RestClient], simulator: Simulator) -> None:
+    """Whatever begins to trade on both venues fills a free place at the next reading, and is published."""
+    stand = Stand(clients)
+    simulator.hide("XRP-USDT")
+    await stand.registry.start("", 50)
+    assert "XRP-USDT" not in [listing.pair for listing in stand.registry.listings]
+    simulator.inject("listing", "binance", "perp", "XRPUSDT", everywhere=False)
+    await stand.registry.refresh()
+    assert "XRP-USDT" not in [listing.pair for listing in stand.registry.listings]
+    simulator.inject("listing", "bybit", "spot", "XRPUSDT", everywhere=False)
+    await stand.registry.refresh()
+    stand.registry.publish()
+    (joined,) = (listing for listing in stand.said("mts.raw") if listing.pair == "XRP-USDT")
+    assert [leg.leg for leg in joined.legs] == ["binance:perp", "bybit:spot"] and joined.quarantined is None
+    simulator.inject("listing", "bybit", "perp", "XRPUSDT", everywhere=False)
+    await stand.registry.refresh()
+    joined = stand.registry.listings[-1]
+    assert [leg.leg for leg in joined.legs] == ["binance:perp", "bybit:perp", "bybit:spot"]
+
+
+async def test_turnover_lets_pairs_in_and_never_out(clients: list[RestClient]) -> None:
+    """Of the largest two, whoever was once among them stays; there are at most twice as many."""
+    stand = Stand(clients)
+    await stand.registry.start("", 2)
+    assert len(stand.registry.listings) == 2
+    for client in clients:
+        client.base_url = NOWHERE
+    for largest in ("XRPUSDT", "DOGEUSDT", "SOLUSDT"):
+        for key, known in stand.registry._lists.items():
+            figures = {**known.figures, largest: replace(known.figures[largest], turnover_usd="1e15")}
+            stand.registry._lists[key] = replace(known, figures=figures)
+        await stand.registry.refresh()
+    assert [listing.pair for listing in stand.registry.listings] == ["BTC-USDT", "ETH-USDT", "XRP-USDT", "DOGE-USDT"]
+
+
+async def test_what_changed_is_in_the_next_record(clients: list[RestClient]) -> None:
+    """Status, tick and multiplier are published as the venue has them now."""
+    stand = Stand(clients)
+    await stand.registry.start("BTC-USDT", 1)
+    clients[3].base_url = NOWHERE
+    stand.change(("bybit", "perp"), lambda listed: replace(listed, status="settling", tick_size="0.5"))
+    await stand.registry.refresh()
+    stand.registry.publish()
+    (leg,) = (leg for leg in stand.said("mts.raw")[-1].legs if leg.leg == "bybit:perp")
+    assert (leg.status, str(leg.tick_size)) == ("settling", "0.5")
+
+
+async def test_a_halted_leg_stays_and_says_so(clients: list[RestClient], simulator: Simulator) -> None:
+    """It is traded again later; the registry says what the venue says at each reading."""
+    stand = Stand(clients)
+    await stand.registry.start("", 3)
+    simulator.inject("halting", "binance", "spot", "BTCUSDT", duration_s=0.2)
+    statuses: list[str] = []
+    async with asyncio.timeout(10):
+        while statuses[-1:] != ["trading"] or "halted" not in statuses:
+            await stand.registry.refresh()
+            legs = {leg.leg: leg for leg in stand.registry.listings[0].legs}
+            statuses.append(legs["binance:spot"].status)
+            await asyncio.sleep(0.05)
+
+
+async def test_an_end_is_told_once_a_day_before(clients: list[RestClient], simulator: Simulator) -> None:
+    """The venue announces it; earlier it stands in the catalogue alone, and nobody takes the leg up any more."""
+    stand = Stand(clients)
+    simulator.inject("delisting_announced", "binance", "perp", "ETHUSDT", hours=70)
+    await stand.registry.start("", 1)
+    assert stand.rows("binance", "perp")["ETHUSDT"].reason.startswith("to be delisted at ")
+    for hours, told in ((70, 0), (20, 1), (19, 0)):
+        simulator.inject("delisting_announced", "bybit", "perp", "BTCUSDT", hours=hours)
+        with capture_logs() as lines:
+            await stand.registry.refresh()
+        left_ms = (stand.rows("bybit", "perp")["BTCUSDT"].delisting_ms or 0) - SlewedClock().now_ns() / 1e6
+        assert abs(left_ms / HOUR - hours) < 0.1
+        assert len([line for line in lines if line["event"] == "to be delisted"]) == told
+    assert [leg.status for leg in stand.registry.listings[0].legs] == ["trading"] * 4
+
+
+async def test_the_catalogue_says_why(clients: list[RestClient]) -> None:
+    """Every instrument of every market, in the list of instruments alone; again only when it says something new."""
+    stand = Stand(clients)
+    await stand.registry.start("BTC-USDT,ONE-USDT", 1)
+    rows = stand.rows("binance", "perp")
+    assert rows["BTCUSDT"].is_taken and not rows["BTCUSDT"].reason
+    assert rows["ONEUSDT"].is_taken and "ambiguous name" in rows["ONEUSDT"].reason
+    assert (rows["TSLAUSDT"].is_taken, rows["TSLAUSDT"].reason) == (False, "contract type TRADIFI_PERPETUAL")
+    assert rows["1000PEPEUSDT"].reason == "PAIRS does not name it" and rows["1000PEPEUSDT"].multiplier == 1000
+    stand.registry.publish()
+    catalogues = [(topic, key) for topic, key, _, _, _ in stand.outlet.sent if is_catalogue_key(key)]
+    markets = [f"@{venue}/{market}".encode() for venue in ("binance", "bybit") for market in ("perp", "spot")]
+    assert catalogues == [("mts.instruments", key) for key in markets]

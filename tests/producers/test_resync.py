@@ -1,11 +1,13 @@
 """The snapshot scheduler against the simulator: once per book, the highest rank first, again after a failure."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
-from mts_stream.exchanges.venue import BookSnapshot
+from mts_stream.exchanges.venue import BookSnapshot, RequestLimit
+from producers.budget import WeightBudget
 from producers.rest import RestClient
 from producers.resync import SnapshotScheduler
 
@@ -16,12 +18,18 @@ class Book:
     def __init__(self, symbol: str, order: list[str]) -> None:
         self.symbol, self.order = symbol, order
         self.got: list[BookSnapshot] = []
+        self.is_synced, self.awaits_snapshot, self.keeps = False, True, False
+
+    def keep_frames(self, wanted: bool) -> None:
+        """Remember it."""
+        self.keeps = wanted
 
     def on_snapshot(self, snapshot: BookSnapshot, body: bytes, now_ns: int) -> None:
         """Keep it."""
-        assert b"lastUpdateId" in body and now_ns == 5
+        assert b"lastUpdateId" in body and now_ns == 5 and self.keeps
         self.got.append(snapshot)
         self.order.append(self.symbol)
+        self.is_synced = True
 
 
 async def until(condition: Any, seconds: float = 15.0) -> None:
@@ -43,6 +51,7 @@ async def test_books_are_served_once_and_by_rank(clients: list[RestClient], monk
     running = asyncio.create_task(scheduler.run())
     await until(lambda: scheduler.waiting == 0)
     assert order == ["BTCUSDT", "ETHUSDT", "XRPUSDT"]
+    books[0].is_synced = False
     scheduler.request(books[0])
     await until(lambda: len(books[0].got) == 2)
     running.cancel()
@@ -92,3 +101,73 @@ def count_requests(client: RestClient, monkeypatch: pytest.MonkeyPatch) -> list[
 
     monkeypatch.setattr(client, "get_with_body", counted)
     return asked
+
+
+def budgeted(client: RestClient, weight: int) -> RestClient:
+    """The client with so much weight in every 0.3 s."""
+    client.budget = WeightBudget(RequestLimit(weight * 100, 0.3), 0.01)
+    return client
+
+
+async def test_a_storm_asks_for_fewer_levels_and_is_widened_behind(
+    clients: list[RestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven books at weight 20 would take four windows of 40; at 5 they go in one, then each gets its 1000 levels."""
+    monkeypatch.setattr("producers.resync.ROOM_POLL_S", 0.05)
+    scheduler = SnapshotScheduler(budgeted(clients[1], 40), {}, lambda: 5)
+    books: list[Any] = [
+        Book(f"{name}USDT", []) for name in ("BTC", "ETH", "SOL", "1000PEPE", "1000SHIB", "XRP", "DOGE")
+    ]
+    for book in books:
+        scheduler.request(book)
+    running = asyncio.create_task(scheduler.run())
+    await until(lambda: scheduler.waiting == 0)
+    assert [len(book.got) for book in books] == [1] * 7
+    assert all(len(book.got[0].bids) == 100 for book in books)
+    await until(lambda: scheduler.widening == 0, 30)
+    running.cancel()
+    assert all(len(book.got[1].bids) > 100 for book in books)
+
+
+async def test_a_calm_market_asks_for_everything(clients: list[RestClient]) -> None:
+    """One book gets all levels at once, and needs no widening."""
+    scheduler = SnapshotScheduler(budgeted(clients[1], 40), {}, lambda: 5)
+    book: Any = Book("BTCUSDT", [])
+    scheduler.request(book)
+    running = asyncio.create_task(scheduler.run())
+    await until(lambda: book.got)
+    running.cancel()
+    assert len(book.got[0].bids) > 100 and scheduler.widening == 0
+
+
+async def test_books_that_stand_leave_half_of_the_budget(clients: list[RestClient]) -> None:
+    """A refresh waits while less is left; a lost book does not."""
+    client = budgeted(clients[1], 100)
+    client.budget.window_s = 600.0
+    client.budget.spend(time.time(), 45)
+    scheduler = SnapshotScheduler(client, {}, lambda: 5)
+    standing: Any = Book("BTCUSDT", [])
+    lost: Any = Book("ETHUSDT", [])
+    standing.is_synced = True
+    running = asyncio.create_task(scheduler.run())
+    scheduler.request(standing)
+    scheduler.request(lost)
+    await until(lambda: lost.got)
+    await asyncio.sleep(0.1)
+    running.cancel()
+    assert not standing.got and scheduler.widening == 1
+
+
+async def test_a_book_that_needs_none_any_more_costs_nothing(
+    clients: list[RestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection was lost while it waited: the next one asks anew."""
+    asked = count_requests(clients[1], monkeypatch)
+    scheduler = SnapshotScheduler(clients[1], {}, lambda: 5)
+    gone: Any = Book("BTCUSDT", [])
+    gone.awaits_snapshot = False
+    scheduler.request(gone)
+    running = asyncio.create_task(scheduler.run())
+    await until(lambda: scheduler.waiting == 0)
+    running.cancel()
+    assert not asked and not gone.got

@@ -5,15 +5,30 @@
 | /api/v3/exchangeInfo, /fapi/v1/exchangeInfo | 20, 1 | instruments, ticks, lots, minima |
 | /api/v3/ticker/24hr, /fapi/v1/ticker/24hr | 80, 40 | turnover; spot's reference price |
 | /fapi/v1/premiumIndex | 10 | index price |
-| /fapi/v1/fundingInfo | 0 | intervals that are not 8 hours |
+| /fapi/v1/fundingInfo | 0, and 1 of 500 in 5 min | intervals that are not 8 hours |
+| /fapi/v1/fundingRate | 0, and 1 of the same 500 | settlements of the past; at most 1000, `rateType` since 2026-07-28 |
+
+Codes (error-code pages, read 2026-11): -1003 too many requests, also with 418; -1000, -1001, -1004, -1006, -1007,
+-1008, -1016 the venue's own trouble; 451 and WAF's 403 are told by HTTP status alone.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
-from mts_stream.exchanges.venue import InstrumentFigures, InstrumentPage, ListedInstrument, Refusal, RestRequest
+from mts_stream.exchanges.venue import (
+    FundingSettlement,
+    InstrumentFigures,
+    InstrumentPage,
+    ListedInstrument,
+    Refusal,
+    RefusalKind,
+    RestRequest,
+)
 
+FUNDING_POOL = "funding"
+_KINDS: dict[int, RefusalKind] = {-1003: "rate"}
+_KINDS |= dict.fromkeys((-1000, -1001, -1004, -1006, -1007, -1008, -1016), "failed")
 _NEVER_MS = 4_000_000_000_000  # USD-M gives contracts without an end a delivery date in 2100
 _SPOT_STATUS = {"TRADING": "trading", "BREAK": "halted", "HALT": "halted", "CANCEL_ONLY": "halted"}
 _PERP_STATUS = {"TRADING": "trading", "SETTLING": "settling", "PRE_SETTLE": "settling", "PRE_DELIVERING": "settling"}
@@ -59,6 +74,13 @@ class _FundingInfo(msgspec.Struct):
     fundingIntervalHours: int  # noqa: N815
 
 
+class _FundingRate(msgspec.Struct):
+    fundingTime: int  # noqa: N815
+    fundingRate: str  # noqa: N815
+    markPrice: str = ""  # noqa: N815
+    rateType: str = "Regular"  # noqa: N815
+
+
 class _ServerTime(msgspec.Struct):
     serverTime: int  # noqa: N815
 
@@ -72,6 +94,7 @@ _exchange_info = msgspec.json.Decoder(_ExchangeInfo)
 _tickers = msgspec.json.Decoder(list[_Ticker24])
 _premiums = msgspec.json.Decoder(list[_Premium])
 _funding_infos = msgspec.json.Decoder(list[_FundingInfo])
+_funding_rates = msgspec.json.Decoder(list[_FundingRate])
 _server_time = msgspec.json.Decoder(_ServerTime)
 _error_body = msgspec.json.Decoder(_ErrorBody)
 
@@ -95,7 +118,7 @@ class BinanceRest:
             error = _error_body.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return Refusal(error.code, error.msg)
+        return Refusal(error.code, error.msg, _KINDS.get(error.code, "request"))
 
     def parse_instruments(self, body: bytes) -> InstrumentPage:
         """All symbols of exchangeInfo; it has no pages."""
@@ -109,6 +132,15 @@ class SpotRest(BinanceRest):
     """Spot's lists."""
 
     _api = "/api/v3"
+    funding_page_rows: int = 0
+
+    def funding_history_request(self, symbol: str, start_ms: int, end_ms: int) -> RestRequest:
+        """Spot has no funding."""
+        raise TypeError(f"{symbol} of spot has no funding")
+
+    def parse_funding_history(self, body: bytes) -> list[FundingSettlement]:
+        """Spot has no funding."""
+        raise TypeError("spot has no funding")
 
     def instruments_request(self, cursor: str) -> RestRequest:
         """All symbols."""
@@ -132,6 +164,19 @@ class PerpRest(BinanceRest):
     """USD-M's lists."""
 
     _api = "/fapi/v1"
+    funding_page_rows: int = 1000
+
+    def funding_history_request(self, symbol: str, start_ms: int, end_ms: int) -> RestRequest:
+        """Ascending from `startTime`; both ends count."""
+        params = ("symbol", symbol), ("startTime", str(start_ms)), ("endTime", str(end_ms)), ("limit", "1000")
+        return RestRequest("/fapi/v1/fundingRate", params, weight=0, pool=FUNDING_POOL)
+
+    def parse_funding_history(self, body: bytes) -> list[FundingSettlement]:
+        """`rateType` Special is a dividend beside the regular rate."""
+        return [
+            FundingSettlement(row.fundingTime, row.fundingRate, row.rateType.lower(), row.markPrice)
+            for row in _funding_rates.decode(body)
+        ]
 
     def instruments_request(self, cursor: str) -> RestRequest:
         """All symbols."""
@@ -142,7 +187,7 @@ class PerpRest(BinanceRest):
         return (
             RestRequest("/fapi/v1/ticker/24hr", weight=40),
             RestRequest("/fapi/v1/premiumIndex", weight=10),
-            RestRequest("/fapi/v1/fundingInfo", weight=0),
+            RestRequest("/fapi/v1/fundingInfo", weight=0, pool=FUNDING_POOL),
         )
 
     def parse_figures(self, bodies: Sequence[bytes]) -> dict[str, InstrumentFigures]:

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
 from mts_stream.errors import BadRecordError
-from mts_stream.exchanges.binance.rest import BinanceRest, PerpRest, SpotRest
+from mts_stream.exchanges.binance.rest import FUNDING_POOL, BinanceRest, PerpRest, SpotRest
 from mts_stream.exchanges.venue import (
     BookImage,
     BookSnapshot,
@@ -22,6 +22,7 @@ from mts_stream.exchanges.venue import (
     DepthFrame,
     FundingFrame,
     Incoming,
+    RequestLimit,
     RestLimits,
     RestRequest,
     SocketLimits,
@@ -139,8 +140,9 @@ class _Binance(BinanceRest):
     snapshots_by_rest = True
     lists_subscriptions = True
     funding_in_parts = False
+    snapshot_depths: tuple[int, ...] = (1000, 500, 100)
     _depth_stream: str
-    _depth_weight: int
+    _depth_weights: dict[int, int]
 
     def topics(self, route: SocketRoute, symbol: str) -> list[str]:
         """`btcusdt@depth@100ms`: stream names are lower case."""
@@ -181,9 +183,11 @@ class _Binance(BinanceRest):
         """Never needed: every markPriceUpdate is whole."""
         raise TypeError(f"markPriceUpdate of {symbol} is whole and has no keyframe")
 
-    def snapshot_request(self, symbol: str) -> RestRequest:
-        """1000 levels a side."""
-        return RestRequest(f"{self._api}/depth", (("symbol", symbol), ("limit", "1000")), self._depth_weight)
+    def snapshot_request(self, symbol: str, depth: int = 0) -> RestRequest:
+        """The fewer levels, the less weight (1.4)."""
+        limit = depth or self.snapshot_depths[0]
+        params = ("symbol", symbol), ("limit", str(limit))
+        return RestRequest(f"{self._api}/depth", params, self._depth_weights[limit])
 
     def parse_snapshot(self, body: bytes) -> BookSnapshot:
         """`lastUpdateId`, `bids`, `asks`."""
@@ -230,9 +234,9 @@ class BinanceSpot(SpotRest, _Binance):
     host = "binance_spot"
     routes: tuple[SocketRoute, ...] = (SocketRoute("public", "/stream", ("depth",)),)
     socket_limits = SocketLimits(5, 200, 300, 300, LIST_EVERY_S, STREAMS_MAX, life_s=LIFE_S)
-    rest_limits = RestLimits(6000, "X-MBX-USED-WEIGHT-1M")
+    rest_limits = RestLimits(RequestLimit(6000), "X-MBX-USED-WEIGHT-1M")
     _depth_stream = "depth@100ms"
-    _depth_weight = 50
+    _depth_weights = {1000: 50, 500: 25, 100: 5}  # noqa: RUF012
 
     def follows(self, frame: DepthFrame, local_id: int, is_first: bool) -> Verdict:
         """1.3: u <= local is old; U <= local + 1 follows, first or not."""
@@ -252,9 +256,10 @@ class BinancePerp(PerpRest, _Binance):
     )
     # the limit of attempts is not published (1.1): a third of spot's
     socket_limits = SocketLimits(10, 200, 100, 300, LIST_EVERY_S, STREAMS_MAX, life_s=LIFE_S)
-    rest_limits = RestLimits(2400, "X-MBX-USED-WEIGHT-1M")
+    rest_limits = RestLimits(RequestLimit(2400), "X-MBX-USED-WEIGHT-1M", {FUNDING_POOL: RequestLimit(500, 300)})
+    snapshot_depths: tuple[int, ...] = (1000, 500, 100, 50)
     _depth_stream = "depth@0ms"
-    _depth_weight = 20
+    _depth_weights = {1000: 20, 500: 10, 100: 5, 50: 2}  # noqa: RUF012
 
     def follows(self, frame: DepthFrame, local_id: int, is_first: bool) -> Verdict:
         """1.3: ids are not contiguous; pu links the frames, and the first one may begin before the snapshot."""

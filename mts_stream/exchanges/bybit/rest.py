@@ -1,7 +1,8 @@
 """Bybit's REST: books, instruments with paging, tickers, clock, errors (exchanges.md 2.4).
 
-Errors are HTTP 200 with a retCode other than 0. `fundingInterval` of instruments-info is in minutes, that of tickers
-in hours. Each request counts one; 600 in 5 s per address.
+Errors are HTTP 200 with a retCode other than 0 (v5/error, read 2026-11): 10006 and 10018 too many requests, 10009
+address banned, 10000 and 10016 the venue's own trouble, 10024 not for this region. `fundingInterval` of
+instruments-info is in minutes, that of tickers in hours. Each request counts one; 600 in 5 s per address.
 """
 
 from collections.abc import Sequence
@@ -11,15 +12,19 @@ import msgspec
 
 from mts_stream.exchanges.venue import (
     BookSnapshot,
+    FundingSettlement,
     InstrumentFigures,
     InstrumentPage,
     ListedInstrument,
     Refusal,
+    RefusalKind,
     RestRequest,
 )
 
 NS_PER_MS = 1_000_000
 _STATUS = {"Trading": "trading", "PreLaunch": "halted", "Delivering": "settling", "Closed": "delisted"}
+_KINDS: dict[int, RefusalKind] = {10006: "rate", 10009: "rate", 10018: "rate", 10000: "failed", 10016: "failed"}
+_KINDS |= {10024: "region"}
 _UNFIT_TYPES = frozenset({"stock", "commodity", "forex", "xstocks"})  # their markets close (3, rule 4)
 
 
@@ -89,6 +94,19 @@ class _TickersAnswer(msgspec.Struct):
     result: _TickerList
 
 
+class _FundingRow(msgspec.Struct):
+    fundingRate: str  # noqa: N815
+    fundingRateTimestamp: str  # noqa: N815
+
+
+class _FundingList(msgspec.Struct):
+    list: list[_FundingRow]
+
+
+class _FundingAnswer(msgspec.Struct):
+    result: _FundingList
+
+
 class _TimeResult(msgspec.Struct):
     timeNano: str  # noqa: N815
 
@@ -101,6 +119,7 @@ _ret_code = msgspec.json.Decoder(_RetCode)
 _rest_book = msgspec.json.Decoder(_RestBookAnswer)
 _instruments = msgspec.json.Decoder(_InstrumentsAnswer)
 _ticker_rows = msgspec.json.Decoder(_TickersAnswer)
+_funding_rows = msgspec.json.Decoder(_FundingAnswer)
 _time = msgspec.json.Decoder(_TimeAnswer)
 
 
@@ -110,10 +129,12 @@ class BybitRest:
     venue = "bybit"
     market: str
     category: str
+    snapshot_depths: tuple[int, ...] = (200,)
+    funding_page_rows: int
 
-    def snapshot_request(self, symbol: str) -> RestRequest:
+    def snapshot_request(self, symbol: str, depth: int = 0) -> RestRequest:
         """Not aligned with the stream of 50 levels, so good for looking only."""
-        params = ("category", self.category), ("symbol", symbol), ("limit", "200")
+        params = ("category", self.category), ("symbol", symbol), ("limit", str(depth or self.snapshot_depths[0]))
         return RestRequest("/v5/market/orderbook", params)
 
     def parse_snapshot(self, body: bytes) -> BookSnapshot:
@@ -140,7 +161,7 @@ class BybitRest:
             lots.minNotionalValue or lots.minOrderAmt or "0", _STATUS.get(row.status, "halted"),
             "innovation" if row.symbolType == "innovation" else "default",
             max(1, row.fundingInterval // 60) if is_perp and row.fundingInterval else None,
-            int(row.deliveryTime) or None if row.deliveryTime.isdigit() else None, _unfit(row, is_perp),
+            _delisting_ms(row.deliveryTime), _unfit(row, is_perp),
         )  # fmt: skip
 
     def figures_requests(self) -> tuple[RestRequest, ...]:
@@ -156,6 +177,17 @@ class BybitRest:
             )
             for row in rows
         }
+
+    def funding_history_request(self, symbol: str, start_ms: int, end_ms: int) -> RestRequest:
+        """The newest of the span, descending; a start without an end is refused (2.4)."""
+        span = ("startTime", str(start_ms)), ("endTime", str(end_ms))
+        params = ("category", self.category), ("symbol", symbol), *span, ("limit", "200")
+        return RestRequest("/v5/market/funding/history", params)
+
+    def parse_funding_history(self, body: bytes) -> list[FundingSettlement]:
+        """`fundingRateTimestamp` is text."""
+        rows = _funding_rows.decode(body).result.list
+        return [FundingSettlement(_whole_ms(row.fundingRateTimestamp), row.fundingRate) for row in rows]
 
     def time_request(self) -> RestRequest:
         """The server's clock."""
@@ -174,7 +206,8 @@ class BybitRest:
             answer = _ret_code.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return Refusal(answer.retCode, answer.retMsg) if answer.retCode else None
+        kind = _KINDS.get(answer.retCode, "request")
+        return Refusal(answer.retCode, answer.retMsg, kind) if answer.retCode else None
 
 
 def _unfit(row: _Instrument, is_perp: bool) -> str:
@@ -187,5 +220,15 @@ def _unfit(row: _Instrument, is_perp: bool) -> str:
     return "not trading continuously yet" if row.isPreListing else ""
 
 
+def _delisting_ms(text: str) -> int | None:
+    return int(text) or None if text.isascii() and text.isdigit() else None
+
+
+def _whole_ms(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise msgspec.ValidationError(f"fundingRateTimestamp {text!r} is no time")
+    return int(text)
+
+
 def _hours(text: str) -> int | None:
-    return int(text) if text.isdigit() and int(text) > 0 else None
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None

@@ -20,6 +20,7 @@ from mts_stream.exchanges.venue import (
     DepthFrame,
     FundingFrame,
     Incoming,
+    RequestLimit,
     RestLimits,
     SocketLimits,
     SocketRoute,
@@ -137,7 +138,7 @@ class BybitMarket(BybitRest):
     host = "bybit"
     routes: tuple[SocketRoute, ...]
     socket_limits: SocketLimits
-    rest_limits = RestLimits(7200, "")  # 600 requests in 5 s per address, each of weight 1 (2.4)
+    rest_limits = RestLimits(RequestLimit(600, 5))  # requests per address, each of weight 1 (2.4)
     snapshots_by_rest = False
     lists_subscriptions = False
     funding_in_parts = True
@@ -198,7 +199,7 @@ class BybitMarket(BybitRest):
 class BybitSpot(BybitMarket):
     """Spot: at most 10 topics a request."""
 
-    market, category = "spot", "spot"
+    market, category, funding_page_rows = "spot", "spot", 0
     routes: tuple[SocketRoute, ...] = (SocketRoute("public", "/v5/public/spot", ("depth",)),)
     socket_limits = SocketLimits(10, 10, 500, 300, HEARTBEAT_S, characters_per_connection=CHARACTERS_MAX)
 
@@ -206,7 +207,7 @@ class BybitSpot(BybitMarket):
 class BybitPerp(BybitMarket):
     """Linear: books and tickers on one connection."""
 
-    market, category = "perp", "linear"
+    market, category, funding_page_rows = "perp", "linear", 200
     routes: tuple[SocketRoute, ...] = (SocketRoute("public", "/v5/public/linear", ("depth", "funding")),)
     socket_limits = SocketLimits(10, 100, 500, 300, HEARTBEAT_S, characters_per_connection=CHARACTERS_MAX)
 

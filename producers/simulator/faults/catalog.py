@@ -77,6 +77,11 @@ _REST = (
 _INSTRUMENTS = (
     FaultKind("funding_interval_change", BOOK, (5, 10), legs=PERP_LEGS, params={"hours": (1, 2, 4, 8)}),
     FaultKind("delisting", BOOK, (FOREVER_S, FOREVER_S), once=True),
+    FaultKind("listing", BOOK, (0, 0), params={"everywhere": (True,)}, mixed=False, once=True),
+    FaultKind(
+        "delisting_announced", BOOK, (FOREVER_S, FOREVER_S), legs=PERP_LEGS, params={"hours": (20, 70)}, mixed=False
+    ),
+    FaultKind("halting", BOOK, (5, 10), legs=((BINANCE, SPOT),), mixed=False),
     FaultKind("clock_skew", VENUE, (4, 8), params={"skew_s": (-1.3, 1.3, 2.5, -2.5)}),
 )
 

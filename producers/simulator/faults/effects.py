@@ -33,6 +33,9 @@ class Effects:
             "server_shutdown": self._announce_shutdown,
             "funding_interval_change": self._change_interval,
             "delisting": self._delist,
+            "listing": self._list,
+            "delisting_announced": self._announce_end,
+            "halting": self._delist,
             "clock_skew": self._count_legs,
         } | {f"close_{code}": self._close_with(code) for code in CLOSE_CODES}
         self._end: dict[str, Effect] = {
@@ -41,6 +44,7 @@ class Effects:
             "connection_refused": self._reopen,
             "server_shutdown": _close_held,
             "funding_interval_change": self._tell_interval,
+            "halting": self._trade_again,
         }
 
     def begin(self, fault: Fault) -> None:
@@ -147,6 +151,22 @@ class Effects:
         """The book stands still, the streams say nothing more, the lists give the status and time of the end."""
         for leg in self._legs(fault):
             leg.halted_ms = leg.halted_ms or fault.start_ns // 1_000_000
+
+    def _list(self, fault: Fault) -> None:
+        """A pair that was not there yet is listed and trades from now on, at both venues or at one market alone."""
+        for leg in self._legs(fault):
+            joining = self._world.market.legs_of_pair(leg.listing.pair) if fault.params["everywhere"] else [leg]
+            for one in joining:
+                one.is_listed = True
+
+    def _announce_end(self, fault: Fault) -> None:
+        """The lists give the time of the end; until then everything goes on."""
+        for leg in self._legs(fault):
+            leg.ends_ms = fault.start_ns // 1_000_000 + fault.params["hours"] * 3_600_000
+
+    def _trade_again(self, fault: Fault) -> None:
+        for leg in self._world.legs(fault.venue, fault.market, fault.symbol):
+            leg.halted_ms, leg.due_step = None, self._world.market.index
 
 
 def _cut_held(fault: Fault) -> None:
