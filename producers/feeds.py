@@ -54,26 +54,18 @@ class Feed:
         self.subscriptions = Subscriptions(market, writer.conn, self._send, self._has_spoken)
         self._outlet, self._desk, self._shared = outlet, desk, shared
         self._keyframe_interval_s = keyframe_interval_s
-        every_ns = int(max(1.0, keyframe_interval_s - 1) * NS_PER_S)
-        self.books = {
-            symbol: BookFeed(market, symbol, pair, writer, self._ask_snapshot, every_ns)
-            for symbol, pair in (pairs.items() if "depth" in route.channels else ())
-        }
-        self.tickers = {
-            symbol: TickerFeed(market, symbol, pair, writer, every_ns)
-            for symbol, pair in (pairs.items() if "funding" in route.channels else ())
-        }
-        for book in self.books.values():
-            book.on_change = self._on_book
+        self.books: dict[str, BookFeed] = {}
+        self.tickers: dict[str, TickerFeed] = {}
         self.opened_ns = 0
         self.on_lost: Callable[[int], None] | None = None  # told before the books are void
-        self._pairs = pairs
+        self._pairs: dict[str, str] = {}
         self._retired: frozenset[str] = frozenset()
         self._link: Link | None = None
         self._heard_ns = self._second_ns = 0
         self._pinged_ns = self._slept_ns = 0
         self._farewell_due_ns: int | None = None
         writer.on_refused = self._on_refused
+        self._add_parts(pairs)
 
     @property
     def is_up(self) -> bool:
@@ -131,6 +123,27 @@ class Feed:
         self._reset(now_ns)
         self.quality.on_reconnect(now_ns)
         RECONNECTS.labels(self.writer.conn, reason.partition(":")[0]).inc()
+
+    @property
+    def pairs(self) -> Mapping[str, str]:
+        """Symbol to pair of everything that this connection is for, traded or not."""
+        return self._pairs
+
+    def take_up(self, pairs: Mapping[str, str]) -> None:
+        """Be there for more symbols; `follow` subscribes to those that are traded."""
+        self._add_parts(pairs)
+        self._retired |= pairs.keys()
+
+    def _add_parts(self, pairs: Mapping[str, str]) -> None:
+        market, writer = self.market, self.writer
+        every_ns = int(max(1.0, self._keyframe_interval_s - 1) * NS_PER_S)
+        self._pairs = {**self._pairs, **pairs}
+        for symbol, pair in pairs.items():
+            if "depth" in self.route.channels:
+                self.books[symbol] = BookFeed(market, symbol, pair, writer, self._ask_snapshot, every_ns)
+                self.books[symbol].on_change = self._on_book
+            if "funding" in self.route.channels:
+                self.tickers[symbol] = TickerFeed(market, symbol, pair, writer, every_ns)
 
     def follow(self, traded: AbstractSet[str]) -> None:
         """Only these symbols are traded: leave the others, whose streams say nothing more, and take up what is back."""

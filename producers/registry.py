@@ -174,20 +174,31 @@ class Registry:
                 self._ends_told.add(key)
                 log.warning("to be delisted", venue=venue, market=market, symbol=listed.symbol, at=utc(end_ms))
 
+    def withdraw(self, published: Iterable[PairListing]) -> None:
+        """Publish without legs what an earlier registry listed and this one does not: nobody shall follow it."""
+        gone = [listing.pair for listing in published if listing.legs and listing.pair not in self._watched]
+        if gone:
+            log.info("pairs withdrawn", pairs=gone)
+        for pair in gone:
+            self._publish(PairListing(pair, None, ()))
+
     def publish(self) -> None:
         """Write every pair's record to the raw log and to the list of instruments, and there the catalogue."""
         for listing in self.listings:
-            value = self._record("registry", listing.pair, listing.pair, encode_listing(listing))
-            key = listing.pair.encode()
-            # however full the queue: a pair's frames without its record are dead letters
-            self._outlet.send(RAW, key, value, "registry", must=True)
-            self._outlet.send(INSTRUMENTS, key, value, "instruments", must=True)
+            self._publish(listing)
         catalogues = self.explain()
         if self._catalogues.is_due(catalogues):
             for catalogue in catalogues:
                 key = catalogue_key(catalogue.venue, catalogue.market)
                 value = self._record(KIND, key.decode(), "", encode_catalogue(catalogue))
                 self._outlet.send(INSTRUMENTS, key, value, "catalogue")
+
+    def _publish(self, listing: PairListing) -> None:
+        value = self._record("registry", listing.pair, listing.pair, encode_listing(listing))
+        key = listing.pair.encode()
+        # however full the queue: a pair's frames without its record are dead letters
+        self._outlet.send(RAW, key, value, "registry", must=True)
+        self._outlet.send(INSTRUMENTS, key, value, "instruments", must=True)
 
     def explain(self) -> list[MarketCatalogue]:
         """What there is to say of every instrument of every market."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -58,7 +58,10 @@ class ProducerService:
         self.shards: list[Shard] = []
         self.listings: list[PairListing] = []
         self._published = PublishedListings(settings)
-        self._schedulers: list[SnapshotScheduler] = []
+        self._schedulers: dict[VenueMarket, SnapshotScheduler] = {}
+        self._ranks: dict[VenueMarket, dict[str, int]] = {market: {} for market in MARKETS}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._shared: dict[VenueMarket, SharedParts] = {}
         self._clocks: dict[str, ClockWatch] = {}
         self._attempts: dict[str, AttemptPace] = {}
         self.unconfirmed = 0
@@ -89,7 +92,7 @@ class ProducerService:
         registry = Registry(list(clients.values()), self.publisher, self.clock)
         self.listings = await self._listings(registry)
         self._build(clients)
-        work = [scheduler.run() for scheduler in self._schedulers]
+        work = [scheduler.run() for scheduler in self._schedulers.values()]
         work += [clock.run() for clock in self._clocks.values()]
         work += [shard.run() for shard in self.shards]
         if self.owns_registry:
@@ -98,6 +101,7 @@ class ProducerService:
             work.append(self._follow_registry())
         self.ready.set()
         async with asyncio.TaskGroup() as group:
+            self._tasks = group
             for job in work:
                 group.create_task(job)
 
@@ -118,6 +122,9 @@ class ProducerService:
         if not self.owns_registry:
             return await self._published_listings()
         await registry.start(self.settings.pairs, self.settings.pairs_top)
+        if self._has_topics:
+            registry.withdraw(await self._read_published())
+            self._published.close()
         registry.publish()
         return registry.listings
 
@@ -125,10 +132,18 @@ class ProducerService:
         """Another process owns the registry: publish only what it lists."""
         backoff = Backoff(base_s=1.0, cap_s=10.0)
         while True:
+            listings = await self._read_published()
+            if any(listing.legs for listing in listings):
+                return listings
+            log.warning("waiting for the registry's first records in mts.instruments")
+            await asyncio.sleep(backoff.next_s())
+
+    async def _read_published(self) -> list[PairListing]:
+        """What `mts.instruments` holds, as soon as Kafka answers."""
+        backoff = Backoff(base_s=1.0, cap_s=10.0)
+        while True:
             try:
-                if listings := await _in_thread(self._published.read):
-                    return listings
-                log.warning("waiting for the registry's first records in mts.instruments")
+                return await _in_thread(self._published.read)
             except KafkaUnavailableError as error:
                 log.warning("waiting for Kafka", error=str(error))
             await asyncio.sleep(backoff.next_s())
@@ -149,23 +164,22 @@ class ProducerService:
         self._clocks = clock_watches(clients.values(), self.clock.now_ns)
         for market in MARKETS:
             symbols = symbols_of(self.listings, market.venue, market.market)
-            ranks = {symbol: rank for rank, symbol in enumerate(symbols)}
-            scheduler = SnapshotScheduler(clients[market], ranks, self.clock.now_ns)
-            self._schedulers.append(scheduler)
+            self._rank(market, symbols)
+            scheduler = SnapshotScheduler(clients[market], self._ranks[market], self.clock.now_ns)
+            self._schedulers[market] = scheduler
             clock = self._clocks[clients[market].base_url]
-            shared = SharedParts(self.publisher, scheduler, clients[market].budget, clock)
+            self._shared[market] = SharedParts(self.publisher, scheduler, clients[market].budget, clock)
             for route in market.routes:
                 parts = shards(market, route, symbols, self.settings.symbols_per_connection)
-                self.shards += [
-                    self._shard(market, route, number, pairs, scheduler, shared) for number, pairs in enumerate(parts)
-                ]
+                self.shards += [self._shard(market, route, number, pairs) for number, pairs in enumerate(parts)]
 
-    def _shard(
-        self, market: VenueMarket, route: SocketRoute, number: int, pairs: dict[str, str],
-        scheduler: SnapshotScheduler, shared: SharedParts,
-    ) -> Shard:  # fmt: skip
+    def _rank(self, market: VenueMarket, symbols: Iterable[str]) -> None:
+        self._ranks[market].update({symbol: rank for rank, symbol in enumerate(symbols)})
+
+    def _shard(self, market: VenueMarket, route: SocketRoute, number: int, pairs: dict[str, str]) -> Shard:
         url = getattr(self.settings, f"{market.host}_ws_url") + route.path
         limits, attempts = market.socket_limits, self._attempts_of(market, url)
+        scheduler, shared = self._schedulers[market], self._shared[market]
 
         def make(conn: str, old: Feed | None) -> Line:
             writer = RecordWriter(
@@ -188,10 +202,39 @@ class ProducerService:
         return self._attempts.setdefault(host, AttemptPace(host, limits.attempts, limits.attempts_window_s))
 
     def _on_listings(self, listings: list[PairListing]) -> None:
-        for shard in self.shards:
-            if shard.heir is None:  # one that is being changed hears the next word of the registry
-                feed = shard.leading.feed
-                feed.follow(traded_symbols(listings, feed.market.venue, feed.market.market).keys())
+        """The registry has spoken, and its records are on their way: take up what joins, leave what ended."""
+        self.listings = listings
+        for market in MARKETS:
+            traded = traded_symbols(listings, market.venue, market.market)
+            self._rank(market, traded)
+            for route in market.routes:
+                self._take_up(market, route, traded)
+            for shard in self._shards_of(market):
+                if shard.heir is None:  # one that is being changed hears the next word of the registry
+                    shard.leading.feed.follow(traded.keys())
+
+    def _shards_of(self, market: VenueMarket, route: SocketRoute | None = None) -> list[Shard]:
+        feeds = [(shard, shard.leading.feed) for shard in self.shards]
+        return [shard for shard, feed in feeds if feed.market is market and route in (None, feed.route)]
+
+    def _take_up(self, market: VenueMarket, route: SocketRoute, traded: dict[str, str]) -> None:
+        """Give each new symbol to the connection that has room for it, or to a new one."""
+        known = {symbol for shard in self._shards_of(market, route) for symbol in shard.leading.feed.pairs}
+        for symbol, pair in traded.items():
+            if symbol not in known and not self._give(market, route, symbol, pair):
+                shard = self._shard(market, route, len(self._shards_of(market, route)), {symbol: pair})
+                self.shards.append(shard)
+                if self._tasks is not None:
+                    self._tasks.create_task(shard.run())
+
+    def _give(self, market: VenueMarket, route: SocketRoute, symbol: str, pair: str) -> bool:
+        for shard in self._shards_of(market, route):
+            feed = shard.leading.feed
+            parts = shards(market, route, {**feed.pairs, symbol: pair}, self.settings.symbols_per_connection)
+            if shard.heir is None and len([*parts]) == 1:
+                feed.take_up({symbol: pair})
+                return True
+        return False
 
     def _on_lost(self, value: bytes) -> None:
         """A record did not reach Kafka: nothing of its connection's generation may follow it."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from mts_stream.domain.instrument import PairListing
 from mts_stream.domain.market_data import RegistryUpdate
 from mts_stream.errors import SettingsError
 from mts_stream.exchanges.catalogue import CatalogueRow, decode_catalogue, is_catalogue_key
@@ -164,6 +165,15 @@ async def test_a_pair_joins_while_it_runs(clients: list[RestClient], simulator: 
     await stand.registry.refresh()
     joined = stand.registry.listings[-1]
     assert [leg.leg for leg in joined.legs] == ["binance:perp", "bybit:perp", "bybit:spot"]
+
+
+async def test_what_an_earlier_registry_listed_is_withdrawn(clients: list[RestClient]) -> None:
+    """PAIRS changed between two runs: whoever follows the list would publish a pair that nobody registers."""
+    stand = Stand(clients)
+    await stand.registry.start("BTC-USDT,ETH-USDT", 1)
+    published = [*stand.registry.listings, replace(stand.registry.listings[0], pair="OLD-USDT")]
+    stand.registry.withdraw([*published, PairListing("GONE-USDT", None, ())])
+    assert stand.said("mts.raw") == stand.said("mts.instruments") == [PairListing("OLD-USDT", None, ())]
 
 
 async def test_turnover_lets_pairs_in_and_never_out(clients: list[RestClient]) -> None:

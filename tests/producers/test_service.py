@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from mts_stream.domain.market_data import DepthUpdate
+from mts_stream.domain.market_data import DepthUpdate, RegistryUpdate
+from mts_stream.exchanges.catalogue import is_catalogue_key
 from mts_stream.settings import Settings, load_settings
+from mts_stream.wire.codec import decode_record
 from mts_stream.wire.kafka import Reader
 from mts_stream.wire.results import parse_quality
 from mts_stream.wire.topics import INSTRUMENTS, QUALITY, RAW
@@ -146,7 +148,8 @@ async def test_quality_and_instruments_have_their_topics(simulator: Simulator, s
 
     assert {message.subject for message in quality} == CONNECTIONS
     assert any(message.type == "connection" and message.frames > 5 for message in quality)
-    assert b"SHIB-USDT" in keys and len(keys) == 8
+    assert b"SHIB-USDT" in keys and len([key for key in keys if not is_catalogue_key(key)]) == 8
+    assert b"@bybit/perp" in keys
 
 
 async def test_a_process_without_the_registry_follows_the_one_that_owns_it(
@@ -160,6 +163,56 @@ async def test_a_process_without_the_registry_follows_the_one_that_owns_it(
         await asyncio.sleep(0.5)
     assert follower.publisher.confirmed["registry"] == 0
     assert follower.publisher.confirmed["frame"] > 0
+
+
+def pairs_up(service: ProducerService) -> set[str]:
+    """The pairs of which every book stands."""
+    books = [book for feed in service.feeds.values() for book in feed.books.values()]
+    return {book.pair for book in books} - {book.pair for book in books if not book.is_synced}
+
+
+async def test_a_pair_joins_and_another_leaves_while_it_runs(
+    simulator: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listed at both venues: its record, then its frames, in a process that follows the registry's owner too; none of
+    it restarts, and connections that are full get a new one beside them. What is delisted is left.
+    """
+    monkeypatch.setattr("producers.service.FOLLOW_S", 0.2)
+    simulator.hide("XRP-USDT")
+    simulator.hide("DOGE-USDT")
+    began_ns = time.time_ns()
+    full = settings.model_copy(update={"registry_interval_s": 0.5, "symbols_per_connection": 7})
+    async with running(full) as owner, running(full, owns_registry=False) as follower:
+        before = {name: connection.gen for name, connection in owner.connections.items()}
+        for pair in ("DOGE-USDT", "XRP-USDT"):
+            assert pair not in pairs_up(owner) | pairs_up(follower)
+            simulator.inject("listing", "binance", "perp", pair.replace("-", ""))
+            await until(lambda pair=pair: pair in pairs_up(owner) & pairs_up(follower))
+        assert {name: owner.connections[name].gen for name in before} == before
+        assert {"binance-perp-public-1-a", "bybit-spot-public-1-a"} <= set(owner.connections)
+        simulator.inject("delisting", "bybit", "perp", "DOGEUSDT")
+        await until(lambda: "DOGE-USDT" not in pairs_up(follower))
+        assert _statuses(follower, "DOGE-USDT")["bybit:perp"] == "delisted"
+    _check_that_it_was_listed_first(settings, began_ns)
+
+
+def _statuses(service: ProducerService, pair: str) -> dict[str, str]:
+    return {leg.leg: leg.status for listing in service.listings if listing.pair == pair for leg in listing.legs}
+
+
+def _check_that_it_was_listed_first(settings: Settings, since_ns: int) -> None:
+    """No frame of the joining pair stands before the registry's first record with its leg."""
+    listed: set[str] = set()
+    with Reader(settings, [RAW], from_ms=since_ns // 1_000_000) as reader:
+        for record in reader.read_to_end():
+            if record.key != b"XRP-USDT":
+                continue
+            event = decode_record(record.value)
+            if isinstance(event, RegistryUpdate):
+                listed |= {leg.symbol for leg in event.listing.legs}
+            elif isinstance(event, DepthUpdate):
+                assert event.origin.symbol in listed
+    assert listed == {"XRPUSDT"}
 
 
 async def test_a_record_that_kafka_refuses_begins_a_new_generation(simulator: Simulator, settings: Settings) -> None:
