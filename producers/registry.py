@@ -106,7 +106,7 @@ class Registry:
             if error is not None:
                 complaints.setdefault(client.market.venue, error)
         if len(self._lists) == len(self._clients):
-            self.catalogue = build_catalogue(self._lists, self._symbols)
+            self.catalogue = await asyncio.to_thread(build_catalogue, dict(self._lists), frozenset(self._symbols))
         return complaints
 
     async def _read(self, client: RestClient) -> VenueError | None:

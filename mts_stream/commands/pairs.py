@@ -110,7 +110,7 @@ def _show_instruments(rows: list[tuple[str, str, CatalogueRow]], as_json: bool) 
         table.add_row(row.pair, f"{venue}:{market}", row.symbol, f"{int(row.turnover_usd):,}", row_notes(row))
     if rows:
         console = Console(highlight=False)
-        console.print(table, width=None if console.is_terminal else WIDTH_IN_FILES)
+        (console if console.is_terminal else Console(highlight=False, width=WIDTH_IN_FILES)).print(table)
 
 
 def ends_of(catalogues: list[MarketCatalogue]) -> dict[tuple[str, str, str], int]:

@@ -106,6 +106,18 @@ async def test_it_does_not_start_before_every_list_is_known(clients: list[RestCl
     assert len(stand.registry.listings) == 5
 
 
+async def test_a_refused_region_is_one_line_and_then_quiet(clients: list[RestClient], simulator: Simulator) -> None:
+    """It names the setting; the venue's markets are asked once and then left alone for a minute, then for longer."""
+    fault = simulator.inject("region_451", "binance", "perp")
+    with capture_logs() as lines:
+        starting = asyncio.create_task(Stand(clients).registry.start("", 5))
+        await asyncio.sleep(3.0)
+        starting.cancel()
+    told = [line for line in lines if line["event"] == "instrument list not read"]
+    assert len(told) == 1 and "set BINANCE_PERP_REST_URL to another host; next try in 60 s" in told[0]["error"]
+    assert fault.hits == 1
+
+
 async def test_an_unknown_pair_ends_the_start(clients: list[RestClient]) -> None:
     """With the nearest known ones."""
     with pytest.raises(SettingsError, match="BTC-USDT"):

@@ -307,3 +307,18 @@ async def test_tickers_and_time(simulator: Simulator) -> None:
     assert float(one["lastPrice"]) == pytest.approx(3150, rel=0.05)
     assert len(every) == 3
     assert clock["serverTime"] > 1_700_000_000_000
+
+
+async def test_funding_history_begins_with_the_oldest(simulator: Simulator) -> None:
+    """Ascending from the start, at most the limit; without a start the newest 200."""
+    hour_ms = 3_600_000
+    hours = simulator.market.legs["binance", "perp", "BTCUSDT"].listing.funding_interval_hours or 0
+    start_ms = 1_700_000_000_000 // (hours * hour_ms) * hours * hour_ms
+    path = "/fapi/v1/fundingRate?symbol=BTCUSDT"
+    async with aiohttp.ClientSession(simulator.urls["BINANCE_PERP_REST_URL"]) as http:
+        async with http.get(f"{path}&startTime={start_ms}&limit=3") as answer:
+            oldest = await answer.json()
+        async with http.get(f"{path}&limit=1000") as answer:
+            newest = await answer.json()
+    assert [row["fundingTime"] for row in oldest] == [start_ms + n * hours * hour_ms for n in range(3)]
+    assert oldest[0]["rateType"] == "Regular" and len(newest) == 200

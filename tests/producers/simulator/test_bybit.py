@@ -234,3 +234,18 @@ async def test_rest_tickers_and_time(simulator: Simulator) -> None:
     assert [row["symbol"] for row in linear["result"]["list"]] == ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
     assert float(spot["result"]["list"][0]["bid1Price"]) < float(spot["result"]["list"][0]["ask1Price"])
     assert int(clock["result"]["timeNano"]) // 1_000_000_000 == int(clock["result"]["timeSecond"])
+
+
+async def test_funding_history_ends_with_the_newest(simulator: Simulator) -> None:
+    """At most 200, descending, from the end of the span; a start alone is refused."""
+    hour_ms = 3_600_000
+    hours = simulator.market.legs["bybit", "perp", "BTCUSDT"].listing.funding_interval_hours or 0
+    end_ms = 1_795_564_800_000 // (hours * hour_ms) * hours * hour_ms
+    path = "/v5/market/funding/history?category=linear&symbol=BTCUSDT"
+    async with aiohttp.ClientSession(simulator.urls["BYBIT_REST_URL"]) as http:
+        async with http.get(f"{path}&startTime={end_ms - 10_000 * hour_ms}&endTime={end_ms}&limit=200") as answer:
+            rows = (await answer.json())["result"]["list"]
+        async with http.get(f"{path}&startTime=1") as answer:
+            refused = await answer.json()
+    assert [int(row["fundingRateTimestamp"]) for row in rows] == [end_ms - n * hours * hour_ms for n in range(200)]
+    assert refused["retCode"] == 10001 and "endTime" in refused["retMsg"]
