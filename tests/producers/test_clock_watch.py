@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from mts_stream.exchanges.bybit import BybitPerp
+from mts_stream.exchanges.venue import RequestLimit
 from mts_stream.metrics import PRODUCER
 from producers import clock_watch as watch_module
 from producers.budget import WeightBudget
@@ -107,7 +108,8 @@ async def test_an_impossible_time_is_an_unreadable_answer(said: bytes) -> None:
     app.router.add_get("/v5/market/time", answer)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = str(server.make_url("")).rstrip("/")
-        watch = ClockWatch(RestClient(BybitPerp(), url, "URL", session, WeightBudget(100, 1)), SlewedClock().now_ns)
+        client = RestClient(BybitPerp(), url, "URL", session, WeightBudget(RequestLimit(100), 1))
+        watch = ClockWatch(client, SlewedClock().now_ns)
         with pytest.raises(BadAnswerError, match="/v5/market/time: unreadable answer"):
             await watch.ask()
 
