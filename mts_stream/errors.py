@@ -14,7 +14,12 @@ MtsError
 └── BadRecordError         a record that cannot be read: it becomes a dead letter
 """
 
+import msgspec
+
 from mts_stream.domain.rejection import BadRecordError as BadRecordError
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not what they should be: no JSON, no UTF-8, nested too deep, another shape."""
 
 
 class MtsError(Exception):

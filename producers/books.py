@@ -6,13 +6,17 @@ Levels are decoded and merged when somebody asks for them, at the latest after P
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 from msgspec import Raw
 
+from mts_stream.domain.exact import scaled
 from mts_stream.domain.market_data import KnownRange, Level
+from mts_stream.domain.order_book import parse_levels
+from mts_stream.errors import BadRecordError
 from mts_stream.exchanges.venue import BookImage, BookSnapshot, DepthFrame, VenueMarket
 
 PENDING_FRAMES_MAX = 64
@@ -118,8 +122,8 @@ class ProducerBook:
         if self.is_synced and end_id < self.last_id:
             self.keep_frames(False)
             return False
-        self._buffer.clear()
         self._load(snapshot)
+        self._buffer.clear()
         for frame in frames:
             self._apply(frame)
         self._keeps = False
@@ -148,6 +152,7 @@ class ProducerBook:
         return None
 
     def _load(self, snapshot: BookSnapshot) -> None:
+        _check_levels((*snapshot.bids, *snapshot.asks), self.symbol)
         self._pending.clear()
         self._sides = dict(snapshot.bids), dict(snapshot.asks)
         self.last_id, self._is_first, self.is_synced = snapshot.last_id, True, True
@@ -188,19 +193,30 @@ class ProducerBook:
         """The whole book now; raises ValueError for a book that is not synced."""
         if not self.is_synced:
             raise ValueError(f"{self.market.venue} {self.symbol} is not synchronised and has no keyframe")
-        self._merge()
-        self._prune()
+        try:
+            bids, asks = self._whole()
+        except ValueError:
+            self.reset()
+            raise
         last = self._last
         image = BookImage(
             self.symbol,
             self.last_id,
-            sorted(self._sides[0].items(), key=_price, reverse=True),
-            sorted(self._sides[1].items(), key=_price),
+            bids,
+            asks,
             last.exchange_ms if last else 0,
             last.engine_ms if last else 0,
             last.cross_sequence if last else 0,
         )
         return Keyframe(self.market.keyframe(image), self.last_id, self._known_text)
+
+    def _whole(self) -> tuple[list[Level], list[Level]]:
+        """Both sides, best levels first; raises ValueError where a level is none that the engine would read."""
+        self._merge()
+        self._prune()
+        for side in self._sides:
+            _check_levels(side.items(), self.symbol)
+        return sorted(self._sides[0].items(), key=_price, reverse=True), sorted(self._sides[1].items(), key=_price)
 
     def _prune(self) -> None:
         """Levels outside the known range are half known (DESIGN section 4) and never shown."""
@@ -213,7 +229,14 @@ class ProducerBook:
             )
 
     def health(self) -> BookHealth:
-        """Look at the whole book; costs a pass over its levels."""
+        """Look at the whole book; costs a pass over its levels; raises ValueError where they cannot be read."""
+        try:
+            return self._health()
+        except ValueError:
+            self.reset()
+            raise
+
+    def _health(self) -> BookHealth:
         self._merge()
         bids, asks = self._sides
         if not bids or not asks:
@@ -243,6 +266,14 @@ def _decode_levels(levels: Raw) -> list[Level]:
     return _levels.decode(levels)
 
 
+def _check_levels(levels: Iterable[Level], where: str) -> None:
+    """Raise ValueError for a level that the engine would not read, so that no keyframe holds one."""
+    try:
+        parse_levels(levels, where)
+    except BadRecordError as error:
+        raise ValueError(error.detail) from None
+
+
 def _merge_side(side: dict[str, str], levels: Raw) -> None:
     for price, size in _decode_levels(levels):
         if size.strip("0."):
@@ -251,6 +282,6 @@ def _merge_side(side: dict[str, str], levels: Raw) -> None:
             side.pop(price, None)  # deletes of levels that we never saw are normal (exchanges.md 1.3)
 
 
-def _price(level: Level) -> float:
-    """Order only: floats keep the order of prices of up to 15 digits, the text stays as it is."""
-    return float(level[0])
+def _price(level: Level) -> int:
+    """Order only: the text stays as it is."""
+    return scaled(level[0])

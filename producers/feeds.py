@@ -6,10 +6,10 @@ from typing import Protocol
 
 from mts_stream.exchanges.venue import Control, DepthFrame, SocketRoute, VenueMarket
 from mts_stream.logs import get_logger
-from mts_stream.metrics import CONNECTIONS_UP, DEAD_LETTERS, IGNORED_FRAMES, RECONNECTS
+from mts_stream.metrics import CONNECTIONS_UP, IGNORED_FRAMES, RECONNECTS
 from mts_stream.wire import topics
-from mts_stream.wire.codec import dead_letter
 from producers.book_feed import NS_PER_S, BookFeed
+from producers.dead_letters import DeadLetters
 from producers.quality import ConnectionQuality, Shared, nothing_shared
 from producers.records import Outlet, RecordWriter
 from producers.subscriptions import Subscriptions
@@ -54,6 +54,7 @@ class Feed:
         self.subscriptions = Subscriptions(market, writer.conn, self._send, self._has_spoken)
         self._outlet, self._desk, self._shared = outlet, desk, shared
         self._keyframe_interval_s = keyframe_interval_s
+        self._dead_letters = DeadLetters(outlet, market.venue, writer.conn)
         self.books: dict[str, BookFeed] = {}
         self.tickers: dict[str, TickerFeed] = {}
         self.opened_ns = 0
@@ -192,6 +193,7 @@ class Feed:
         # a keyframe counts as a word of its connection: of a peer that says nothing there is none (DESIGN section 4)
         for part in self._parts() if self._is_heard(now_ns) else ():
             part.on_second(now_ns)
+        self._dead_letters.on_second()
         self._report(now_ns)
 
     def on_undelivered(self, gen: int) -> None:
@@ -241,21 +243,13 @@ class Feed:
         elif control.kind == "ignored":
             IGNORED_FRAMES.labels(self.market.venue, control.detail).inc()
         elif control.kind == "unknown":
-            self._dead(control.detail, message)
+            self.quality.on_dead_letter(self._heard_ns)
+            self._dead_letters.keep("unknown_message", control.detail, message)
 
     def _on_farewell(self) -> None:
         if self._farewell_due_ns is None:
             log.info("the venue will close this connection", conn=self.writer.conn)
             self._farewell_due_ns = self._heard_ns + FAREWELL_NS
-
-    def _dead(self, detail: str, message: bytes) -> None:
-        letter = dead_letter(
-            origin="producer", reason="unknown_message", detail=detail, topic=None, partition=None, offset=None,
-            venue=self.market.venue, stream=self.writer.conn, payload=message,
-        )  # fmt: skip
-        DEAD_LETTERS.labels("producer", "unknown_message").inc()
-        self.quality.on_dead_letter(self._heard_ns)
-        self._outlet.send(topics.DEAD_LETTERS, self.writer.conn.encode(), letter, "dead_letter")
 
     def _ask_snapshot(self, book: BookFeed) -> None:
         if self.market.snapshots_by_rest:

@@ -19,9 +19,8 @@ from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
 import aiohttp
-from msgspec import DecodeError
 
-from mts_stream.errors import VenueError
+from mts_stream.errors import UNREADABLE, VenueError
 from mts_stream.exchanges import MARKETS
 from mts_stream.exchanges.venue import Refusal, RestRequest, VenueMarket
 from mts_stream.metrics import REST_WEIGHT
@@ -114,7 +113,7 @@ class RestClient:
     def _parsed(self, request: RestRequest, body: bytes, parse: Callable[[bytes], T]) -> T:
         try:
             return parse(body)
-        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise BadAnswerError(f"{self._where(request)}: unreadable answer: {error}") from error
 
     async def _wait_for_weight(self, request: RestRequest) -> None:

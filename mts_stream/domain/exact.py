@@ -11,6 +11,7 @@ BPS_DECIMALS = 12  # of a setting in basis points
 BPS_SCALE: int = 10**BPS_DECIMALS
 FRACTION_SCALE: int = 10**4 * BPS_SCALE  # a number in bps with its decimals, as a fraction of one
 DIGITS_MAX = 40
+CHARACTERS_MAX = 256  # of a number as text: what is longer would fill the cache
 CACHED_NUMBERS_MAX = 1 << 16
 _ROUNDING = Context(prec=400)
 _POWERS: list[int] = [10**power for power in range(DECIMALS + 1)]
@@ -28,6 +29,8 @@ def scaled(text: str) -> int:
 
 def _scaled_slowly(text: str) -> int:
     """Signs, exponents and superfluous zeros, as Decimal reads them."""
+    if len(text) > CHARACTERS_MAX:
+        raise ValueError(f"{text[:40]!r} has {len(text)} characters")
     try:
         value = Decimal(text) if text.isascii() and "_" not in text and text == text.strip() else Decimal("NaN")
     except InvalidOperation:

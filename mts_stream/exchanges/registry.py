@@ -37,7 +37,7 @@ _decoder = msgspec.json.Decoder(PairRecord)
 
 
 def decode_listing(frame: msgspec.Raw) -> PairListing:
-    """The pair of a registry frame; raises BadRecordError or msgspec.DecodeError where it cannot be."""
+    """The pair of a registry frame; raises BadRecordError or one of UNREADABLE where it cannot be."""
     record = _decoder.decode(frame)
     legs = tuple(_instrument(record.pair, leg) for leg in record.legs)
     if len({instrument.leg for instrument in legs}) != len(legs):

@@ -25,7 +25,7 @@ from mts_stream.domain.messages import (
     SignalMessage,
     SpreadWindow,
 )
-from mts_stream.errors import BadRecordError
+from mts_stream.errors import UNREADABLE, BadRecordError
 from mts_stream.exchanges import VENUES
 from mts_stream.exchanges.registry import decode_listing
 from mts_stream.wire import topics
@@ -67,7 +67,7 @@ def decode_event(envelope: Envelope) -> MarketEvent:
     )  # fmt: skip
     try:
         return _decode(envelope, origin)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         where = f"{origin.message_id} ({envelope.kind} of {envelope.channel})"
         raise BadRecordError("bad_frame", f"{where}: {error}") from None
 

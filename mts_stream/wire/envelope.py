@@ -1,11 +1,11 @@
 """The record of `mts.raw`: one JSON envelope with the exchange's own bytes inside (DESIGN section 3)."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from mts_stream.domain.instrument import MARKETS
-from mts_stream.errors import BadRecordError
+from mts_stream.errors import UNREADABLE, BadRecordError
 from mts_stream.exchanges import VENUES
 
 VERSION = 1
@@ -13,6 +13,8 @@ REGISTRY_VENUE = "mts"
 REGISTRY_MARKET = "all"
 CHANNELS = ("depth", "funding", "instruments")
 KINDS = ("frame", "snapshot", "keyframe", "status", "registry")
+
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -25,10 +27,10 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str
     symbol: str
     pair: str
-    received_ns: int
+    received_ns: Whole
     conn: str
-    gen: int
-    seq: int
+    gen: Whole
+    seq: Whole
     frame: msgspec.Raw
     range: tuple[str, str] | None = None
 
@@ -51,7 +53,7 @@ def decode_envelope(value: bytes | None) -> Envelope:
         raise BadRecordError("not_an_envelope", "the record has no value")
     try:
         envelope = _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise BadRecordError(*_why(value, error)) from error
     if envelope.v != VERSION:
         raise BadRecordError("unknown_version", f"version {envelope.v}, this reader knows {VERSION}")
@@ -63,7 +65,7 @@ def _why(value: bytes, error: Exception) -> tuple[str, str]:
     """A newer version may have other fields: then its version is what is wrong, not its shape."""
     try:
         version = msgspec.json.decode(value, type=dict[str, msgspec.Raw]).get("v")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         version = None
     if version is not None and bytes(version) != b"%d" % VERSION:
         return "unknown_version", f"version {bytes(version)[:20]!r}, this reader knows {VERSION}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from mts_stream.domain.market_data import Level
-from mts_stream.errors import CaptureError
+from mts_stream.errors import UNREADABLE, CaptureError
 from mts_stream.exchanges.bybit import BybitPerp, BybitSpot
 from mts_stream.exchanges.venue import DepthFrame, VenueMarket
 from producers.importers.source import (
@@ -50,7 +50,7 @@ class BybitOrderBook:
                 frame = _MARKETS["perp"].classify(line)
                 if isinstance(frame, DepthFrame) and frame.replaces:
                     return Contents(_market(path, line, market), frame.symbol, *_sides(frame))
-        except (BrokenSourceError, msgspec.DecodeError) as error:
+        except (BrokenSourceError, *UNREADABLE) as error:
             raise CaptureError(f"{path}: {error}") from error
         raise CaptureError(f"{path}: no snapshot of a book in it; is it a file of format {self.name}?")
 

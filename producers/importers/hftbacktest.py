@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from mts_stream.errors import CaptureError
+from mts_stream.errors import UNREADABLE, CaptureError
 from mts_stream.exchanges.binance import BinancePerp, BinanceSpot
 from mts_stream.exchanges.venue import Control, DepthFrame, FundingFrame, VenueMarket
 from producers.importers.source import (
@@ -67,7 +67,7 @@ class HftBacktest:
                 if head.lastUpdateId and symbol and venue_market is not None:
                     book = venue_market.parse_snapshot(body)
                     return Contents(venue_market, symbol, book.bids, book.asks)
-        except (BrokenSourceError, msgspec.DecodeError) as error:
+        except (BrokenSourceError, *UNREADABLE) as error:
             raise CaptureError(f"{path}: {error}") from error
         missing = "REST snapshot of a book after it" if symbol else "depth stream"
         raise CaptureError(f"{path}: no {missing} in it; is it a file of format {self.name}?")
@@ -90,7 +90,7 @@ def _split(line: bytes) -> tuple[int, _Head, bytes] | None:
         return None
     try:
         return int(time), _head.decode(body), body
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
 
 
@@ -121,5 +121,5 @@ def _frame(stream: str, body: bytes, contents: Contents) -> DepthFrame | Funding
 def _snapshot(body: bytes, contents: Contents) -> RestBody | Dropped:
     try:
         return RestBody(body, contents.market.parse_snapshot(body))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return Dropped("unreadable_snapshot", is_traffic=False)

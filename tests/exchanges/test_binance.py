@@ -86,6 +86,23 @@ def test_everything_else_is_a_control(message: bytes, control: Control) -> None:
     assert PERP.classify(message) == control
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (b',"pu":95', b""),
+        (b'"pu":95', b'"pu":-1'),
+        (b'"u":110', b'"u":9223372036854775808'),
+        (b'"E":1790526539012', b'"E":9000000000001'),
+    ],
+)
+def test_a_diff_with_ids_that_cannot_be_is_unknown(damage: tuple[bytes, bytes]) -> None:
+    """A diff of USD-M says what it follows; ids and times have room downstream."""
+    assert damage[0] in PERP_DIFF
+    message = combined("btcusdt@depth@0ms", PERP_DIFF.replace(*damage))
+
+    assert isinstance(PERP.classify(message), Control)
+
+
 @given(st.binary(max_size=60) | st.builds(lambda b: combined("btcusdt@depth@0ms", b), st.binary(max_size=40)))
 def test_no_message_breaks_it(message: bytes) -> None:
     """Garbage is an unknown message, never an exception."""

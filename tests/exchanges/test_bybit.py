@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mts_stream.exchanges.bybit import BybitPerp, BybitSpot
+from mts_stream.domain.market_data import Origin
+from mts_stream.errors import BadRecordError
+from mts_stream.exchanges.bybit import BybitPerp, BybitSpot, decode_depth, decode_funding
 from mts_stream.exchanges.venue import BookImage, Control, DepthFrame, FundingFrame, Refusal
 
 SPOT, PERP = BybitSpot(), BybitPerp()
+ORIGIN = Origin("bybit", "perp", "BTCUSDT", "BTC-USDT", "c", 1, 1, 1)
 DELTA = (
     b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1687940967466,"data":{"s":"BTCUSDT","b":[["30247.20","30"]],'
     b'"a":[],"u":177400507,"seq":66544703342},"cts":1687940967464}'
@@ -93,12 +96,38 @@ def test_no_message_breaks_it(message: bytes) -> None:
     assert isinstance(SPOT.classify(b"[" * 5000), Control)
 
 
-@pytest.mark.parametrize(
-    ("last_id", "verdict"), [(101, "applies"), (100, "stale"), (99, "stale"), (102, "gap"), (1, "gap")]
-)
+@pytest.mark.parametrize(("last_id", "verdict"), [(101, "applies"), (100, "stale"), (99, "stale"), (102, "gap")])
 def test_u_rises_by_one(last_id: int, verdict: str) -> None:
-    """u == 1 without a snapshot is a service that began anew."""
+    """A delta is old, the next one, or beyond a hole."""
     assert PERP.follows(depth(last_id), 100, False) == verdict
+
+
+@pytest.mark.parametrize("kind", [b'"snapshot"', b'"delta"'])
+def test_u_1_is_a_new_book_whatever_its_type(kind: bytes) -> None:
+    """The service began anew: what it sends with `u` 1 is snapshot data (docs v5 orderbook)."""
+    message = DELTA.replace(b'"delta"', kind).replace(b'"u":177400507', b'"u":1')
+    frame, update = PERP.classify(message), decode_depth(msgspec.Raw(message), ORIGIN, "frame", None)
+
+    assert isinstance(frame, DepthFrame) and frame.replaces and frame.last_id == 1
+    assert update.replaces and not update.is_keyframe
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("nextFundingTime", "9" * 5000),
+        ("nextFundingTime", "9000000000001"),
+        ("nextFundingTime", "\u00b2"),
+        ("fundingIntervalHour", "65536"),
+        ("fundingIntervalHour", "1.5"),
+    ],
+)
+def test_a_ticker_with_a_number_that_cannot_be_is_refused_by_type(name: str, text: str) -> None:
+    """Digits without end, other scripts' digits, and what no column has room for."""
+    frame = msgspec.Raw(json.dumps({"data": {name: text}}).encode())
+
+    with pytest.raises(BadRecordError, match=name):
+        decode_funding(frame, ORIGIN)
 
 
 def test_keyframes_are_messages_of_type_snapshot() -> None:
@@ -120,8 +149,9 @@ def test_requests_name_their_category() -> None:
     assert PERP.figures_requests()[0].path == "/v5/market/tickers"
     assert PERP.time_request().path == "/v5/market/time"
     assert PERP.parse_time_ms(b'{"result":{"timeSecond":"1","timeNano":"1500000"}}') == 1.5
-    with pytest.raises(msgspec.ValidationError):
-        PERP.parse_time_ms(b'{"result":{"timeNano":"x"}}')
+    for text in ("x", "NaN", "1e999999", "-1", "9" * 5000):
+        with pytest.raises(msgspec.ValidationError):
+            PERP.parse_time_ms(json.dumps({"result": {"timeNano": text}}).encode())
     body = b'{"retCode":0,"result":{"s":"X","b":[["1","2"]],"a":[],"u":5}}'
     assert PERP.parse_snapshot(body).last_id == 5
 
@@ -164,6 +194,8 @@ def test_an_instrument_states_hours() -> None:
         ({"status": "Delivering"}, "status", "settling"),
         ({"status": "Closed"}, "status", "delisted"),
         ({"deliveryTime": "1893456000000"}, "delisting_ms", 1893456000000),
+        ({"deliveryTime": "\u00b2"}, "delisting_ms", None),
+        ({"deliveryTime": "9" * 5000}, "delisting_ms", None),
     ],
 )
 def test_what_is_not_an_ordinary_perp_says_so(changes: dict[str, Any], attribute: str, value: object) -> None:

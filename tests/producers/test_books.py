@@ -238,3 +238,36 @@ def test_a_synced_book_is_true_at_its_id(market: VenueMarket, data: st.DataObjec
         if book.is_synced:
             ours, truth = within_range(book, true, *known)
             assert ours == truth
+
+
+def test_u_1_of_bybit_replaces_the_book() -> None:
+    """A service that began anew is followed from there, without a gap."""
+    true, book = TrueBook(BYBIT), ProducerBook(BYBIT, "BTCUSDT")
+    book.on_frame(true.snapshot_frame())
+    fresh = depth_frame(BYBIT, bybit_frame("delta", 1, [["50", "1"]], [["51", "1"]]))
+
+    assert book.on_frame(fresh) == "replaced"
+    assert (book.is_synced, book.last_id, book.levels()) == (True, 1, ({"50": "1"}, {"51": "1"}))
+    assert book.on_frame(depth_frame(BYBIT, bybit_frame("delta", 2, [["50", "2"]], []))) == "applied"
+
+
+@pytest.mark.parametrize("price", ["0", "0.00", "1.2.3", ".", "", "0.1234567890123456789", "9" * 60])
+def test_no_keyframe_holds_a_price_that_the_engine_would_refuse(price: str) -> None:
+    """The book is void instead: a keyframe that is a dead letter would leave the engine without one for ever."""
+    true, book = TrueBook(BYBIT), ProducerBook(BYBIT, "BTCUSDT")
+    book.on_frame(true.snapshot_frame())
+    assert book.on_frame(depth_frame(BYBIT, bybit_frame("delta", 101, [[price, "1"]], []))) == "applied"
+
+    with pytest.raises(ValueError):
+        book.keyframe()
+    assert not book.is_synced
+
+
+def test_a_rest_snapshot_with_such_a_price_is_none() -> None:
+    """It is refused before anything of it stands."""
+    true, book = TrueBook(SPOT), ProducerBook(SPOT, "BTCUSDT")
+    book.on_frame(true.update([("99", "5")], []))
+
+    with pytest.raises(ValueError):
+        book.on_snapshot(BookSnapshot(true.last_id, [("0", "1")], [("101", "1")]))
+    assert not book.is_synced and book.buffered_frames == 1

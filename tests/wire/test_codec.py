@@ -209,3 +209,12 @@ def test_a_record_without_a_value_makes_a_dead_letter_too() -> None:
     read = parse_dead_letter(letter(None))
 
     assert (read.payload_base64, read.payload_bytes, read.truncated) == ("", 0, False)
+
+
+@pytest.mark.parametrize("deep", [b"[" * 5000 + b"]" * 5000, b'{"a":' * 5000 + b"1" + b"}" * 5000])
+def test_what_is_nested_too_deep_is_refused_by_type(deep: bytes) -> None:
+    """In the frame or in an unknown field: a dead letter, no end of the worker."""
+    value = raw(records.BINANCE_DIFF | {"x": 1}).replace(b'"x":1', b'"x":' + deep)
+
+    with pytest.raises(BadRecordError, match="not_an_envelope"):
+        decode_record(value)

@@ -16,11 +16,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from mts_stream.errors import UNREADABLE
 from mts_stream.exchanges.venue import (
     FundingSettlement,
     InstrumentFigures,
     InstrumentPage,
     ListedInstrument,
+    Millis,
     Refusal,
     RefusalKind,
     RestRequest,
@@ -75,14 +77,14 @@ class _FundingInfo(msgspec.Struct):
 
 
 class _FundingRate(msgspec.Struct):
-    fundingTime: int  # noqa: N815
+    fundingTime: Millis  # noqa: N815
     fundingRate: str  # noqa: N815
     markPrice: str = ""  # noqa: N815
     rateType: str = "Regular"  # noqa: N815
 
 
 class _ServerTime(msgspec.Struct):
-    serverTime: int  # noqa: N815
+    serverTime: Millis  # noqa: N815
 
 
 class _ErrorBody(msgspec.Struct):
@@ -116,7 +118,7 @@ class BinanceRest:
         """`{"code":-1121,"msg":"Invalid symbol."}`."""
         try:
             error = _error_body.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
         return Refusal(error.code, error.msg, _KINDS.get(error.code, "request"))
 

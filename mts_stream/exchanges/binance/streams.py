@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
-from mts_stream.errors import BadRecordError
+from mts_stream.errors import UNREADABLE, BadRecordError
 from mts_stream.exchanges.binance.rest import FUNDING_POOL, BinanceRest, PerpRest, SpotRest
 from mts_stream.exchanges.venue import (
     BookImage,
@@ -21,7 +21,9 @@ from mts_stream.exchanges.venue import (
     Control,
     DepthFrame,
     FundingFrame,
+    Id,
     Incoming,
+    Millis,
     RequestLimit,
     RestLimits,
     RestRequest,
@@ -36,18 +38,18 @@ NS_PER_MS = 1_000_000
 class DiffDepth(msgspec.Struct):
     """depthUpdate of spot and USD-M; `pu` is USD-M's alone."""
 
-    E: int
-    U: int
-    u: int
+    E: Millis
+    U: Id
+    u: Id
     b: list[tuple[str, str]]
     a: list[tuple[str, str]]
-    pu: int | None = None
+    pu: Id | None = None
 
 
 class Snapshot(msgspec.Struct):
     """The answer of /api/v3/depth and /fapi/v1/depth, which is also the form of our keyframes."""
 
-    lastUpdateId: int  # noqa: N815
+    lastUpdateId: Id  # noqa: N815
     bids: list[tuple[str, str]]
     asks: list[tuple[str, str]]
 
@@ -56,7 +58,7 @@ class MarkPrice(msgspec.Struct):
     """markPriceUpdate of USD-M."""
 
     r: str = ""
-    T: int = 0
+    T: Millis = 0
 
 
 _diff = msgspec.json.Decoder(DiffDepth)
@@ -108,18 +110,18 @@ class _Combined(msgspec.Struct):
 
 class _DiffHeader(msgspec.Struct, gc=False):
     s: str
-    E: int
-    U: int
-    u: int
+    E: Millis
+    U: Id
+    u: Id
     b: Raw
     a: Raw
-    pu: int | None = None
+    pu: Id | None = None
     st: int = 1
 
 
 class _MarkHeader(msgspec.Struct, gc=False):
     s: str
-    E: int
+    E: Millis
     st: int = 1
 
 
@@ -172,7 +174,7 @@ class _Binance(BinanceRest):
             if not combined.stream:
                 return _control(combined)
             return _stream_frame(combined)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             return Control("unknown", detail=str(error))
 
     def keyframe(self, image: BookImage) -> bytes:
@@ -260,6 +262,13 @@ class BinancePerp(PerpRest, _Binance):
     snapshot_depths: tuple[int, ...] = (1000, 500, 100, 50)
     _depth_stream = "depth@0ms"
     _depth_weights = {1000: 20, 500: 10, 100: 5, 50: 2}  # noqa: RUF012
+
+    def classify(self, message: bytes) -> Incoming:
+        """A diff without `pu` is none of USD-M: nothing could say what it follows."""
+        incoming = super().classify(message)
+        if isinstance(incoming, DepthFrame) and incoming.previous_id is None:
+            return Control("unknown", detail="a diff of USD-M has no pu")
+        return incoming
 
     def follows(self, frame: DepthFrame, local_id: int, is_first: bool) -> Verdict:
         """1.3: ids are not contiguous; pu links the frames, and the first one may begin before the snapshot."""

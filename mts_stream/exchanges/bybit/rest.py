@@ -6,19 +6,21 @@ instruments-info is in minutes, that of tickers in hours. Each request counts on
 """
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from mts_stream.errors import UNREADABLE
 from mts_stream.exchanges.venue import (
     BookSnapshot,
     FundingSettlement,
+    Id,
     InstrumentFigures,
     InstrumentPage,
     ListedInstrument,
     Refusal,
     RefusalKind,
     RestRequest,
+    whole,
 )
 
 NS_PER_MS = 1_000_000
@@ -34,7 +36,7 @@ class _RetCode(msgspec.Struct):
 
 
 class _RestBook(msgspec.Struct):
-    u: int
+    u: Id
     b: list[tuple[str, str]]
     a: list[tuple[str, str]]
 
@@ -161,7 +163,7 @@ class BybitRest:
             lots.minNotionalValue or lots.minOrderAmt or "0", _STATUS.get(row.status, "halted"),
             "innovation" if row.symbolType == "innovation" else "default",
             max(1, row.fundingInterval // 60) if is_perp and row.fundingInterval else None,
-            _delisting_ms(row.deliveryTime), _unfit(row, is_perp),
+            whole(row.deliveryTime) or None, _unfit(row, is_perp),
         )  # fmt: skip
 
     def figures_requests(self) -> tuple[RestRequest, ...]:
@@ -195,16 +197,17 @@ class BybitRest:
 
     def parse_time_ms(self, body: bytes) -> float:
         """`timeNano`."""
-        try:
-            return float(Decimal(_time.decode(body).result.timeNano) / NS_PER_MS)
-        except InvalidOperation as error:
-            raise msgspec.ValidationError(f"timeNano is no number: {error}") from error
+        text = _time.decode(body).result.timeNano
+        nanoseconds = whole(text)
+        if nanoseconds is None:
+            raise msgspec.ValidationError(f"timeNano cannot be {text[:40]!r}")
+        return nanoseconds / NS_PER_MS
 
     def refusal(self, body: bytes) -> Refusal | None:
         """Errors come with HTTP 200 and a retCode other than 0."""
         try:
             answer = _ret_code.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
         kind = _KINDS.get(answer.retCode, "request")
         return Refusal(answer.retCode, answer.retMsg, kind) if answer.retCode else None
@@ -220,15 +223,12 @@ def _unfit(row: _Instrument, is_perp: bool) -> str:
     return "not trading continuously yet" if row.isPreListing else ""
 
 
-def _delisting_ms(text: str) -> int | None:
-    return int(text) or None if text.isascii() and text.isdigit() else None
-
-
 def _whole_ms(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise msgspec.ValidationError(f"fundingRateTimestamp {text!r} is no time")
-    return int(text)
+    value = whole(text)
+    if value is None:
+        raise msgspec.ValidationError(f"fundingRateTimestamp {text[:40]!r} is no time")
+    return value
 
 
 def _hours(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
+    return whole(text) or None

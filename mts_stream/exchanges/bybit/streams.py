@@ -12,22 +12,27 @@ import msgspec
 from msgspec import Raw
 
 from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
-from mts_stream.errors import BadRecordError
+from mts_stream.errors import UNREADABLE, BadRecordError
 from mts_stream.exchanges.bybit.rest import BybitRest
 from mts_stream.exchanges.venue import (
     BookImage,
     Control,
     DepthFrame,
     FundingFrame,
+    Id,
     Incoming,
+    Millis,
     RequestLimit,
     RestLimits,
     SocketLimits,
     SocketRoute,
     Verdict,
+    whole,
 )
 
 NS_PER_MS = 1_000_000
+NEXT_FUNDING_MS_MAX = 9_000_000_000_000
+INTERVAL_HOURS_MAX = 65_535  # a column of two bytes
 
 
 class BookData(msgspec.Struct):
@@ -35,14 +40,14 @@ class BookData(msgspec.Struct):
 
     b: list[tuple[str, str]]
     a: list[tuple[str, str]]
-    u: int
+    u: Id
 
 
 class BookFrame(msgspec.Struct):
     """orderbook.N, snapshot or delta."""
 
     type: str
-    ts: int
+    ts: Millis
     data: BookData
 
 
@@ -71,7 +76,7 @@ def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange 
         raise BadRecordError("bad_frame", f"{origin.message_id}: unknown type {book.type!r}")
     return DepthUpdate(
         origin,
-        replaces=book.type == "snapshot",
+        replaces=_replaces(book.type, book.data.u),
         is_keyframe=kind == "keyframe",
         last_id=book.data.u,
         bids=book.data.b,
@@ -80,23 +85,29 @@ def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange 
     )
 
 
+def _replaces(kind: str, update_id: int) -> bool:
+    """Whether a frame is a whole book: with `u` 1 the service began anew and says so, whatever its `type` (2.2)."""
+    return kind == "snapshot" or update_id == 1
+
+
 def decode_funding(frame: Raw, origin: Origin) -> FundingUpdate:
     """A ticker: what it states of rate, next settlement and interval."""
     data = _ticker.decode(frame).data
     return FundingUpdate(
         origin,
         data.fundingRate or None,
-        _whole(origin, "nextFundingTime", data.nextFundingTime, NS_PER_MS),
-        _whole(origin, "fundingIntervalHour", data.fundingIntervalHour, 1),
+        _stated(origin, "nextFundingTime", data.nextFundingTime, NEXT_FUNDING_MS_MAX, NS_PER_MS),
+        _stated(origin, "fundingIntervalHour", data.fundingIntervalHour, INTERVAL_HOURS_MAX, 1),
     )
 
 
-def _whole(origin: Origin, name: str, text: str, unit: int) -> int | None:
+def _stated(origin: Origin, name: str, text: str, most: int, unit: int) -> int | None:
     if not text or text == "0":
         return None
-    if not (text.isascii() and text.isdigit()):
-        raise BadRecordError("bad_frame", f"{origin.message_id}: {name} cannot be {text!r}")
-    return int(text) * unit
+    value = whole(text)
+    if value is None or value > most:
+        raise BadRecordError("bad_frame", f"{origin.message_id}: {name} cannot be {text[:40]!r}")
+    return value * unit
 
 
 # What the producers need of the venue: streams, control frames, the book recipe's rules. REST: rest.py.
@@ -109,9 +120,9 @@ CHARACTERS_MAX = 21_000  # of all topics of one connection (2.1); 500 new connec
 class _Message(msgspec.Struct, gc=False):
     topic: str = ""
     type: str = ""
-    ts: int = 0
-    cts: int = 0
-    cs: int = 0
+    ts: Millis = 0
+    cts: Millis = 0
+    cs: Id = 0
     data: Raw = Raw(b"")
     op: str = ""
     ret_msg: str = ""
@@ -121,10 +132,10 @@ class _Message(msgspec.Struct, gc=False):
 
 class _BookHeader(msgspec.Struct, gc=False):
     s: str
-    u: int
+    u: Id
     b: Raw
     a: Raw
-    seq: int = 0
+    seq: Id = 0
 
 
 _message = msgspec.json.Decoder(_Message)
@@ -172,14 +183,14 @@ class BybitMarket(BybitRest):
                 return _book_frame(head, message)
             if head.topic.startswith("tickers."):
                 return _ticker_frame(head, message)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             return Control("unknown", detail=str(error))
         return _control(head)
 
     def follows(self, frame: DepthFrame, local_id: int, is_first: bool) -> Verdict:
         """2.2: u rises by one."""
         if frame.last_id <= local_id:
-            return "gap" if frame.last_id == 1 else "stale"  # u == 1: the service began anew
+            return "stale"
         return "applies" if frame.last_id == local_id + 1 else "gap"
 
     def keyframe(self, image: BookImage) -> bytes:
@@ -217,7 +228,7 @@ def _book_frame(head: _Message, message: bytes) -> Incoming:
     if head.type not in ("snapshot", "delta"):
         return Control("unknown", detail=f"orderbook of type {head.type!r}")
     return DepthFrame(
-        book.s, Raw(message), head.type == "snapshot", book.u, book.b, book.a, head.ts,
+        book.s, Raw(message), _replaces(head.type, book.u), book.u, book.b, book.a, head.ts,
         engine_ms=head.cts, cross_sequence=book.seq,
     )  # fmt: skip
 
