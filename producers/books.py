@@ -154,10 +154,10 @@ class ProducerBook:
     def _load(self, snapshot: BookSnapshot) -> None:
         _check_levels((*snapshot.bids, *snapshot.asks), self.symbol)
         self._pending.clear()
-        self._sides = dict(snapshot.bids), dict(snapshot.asks)
+        self._sides = _present(snapshot.bids), _present(snapshot.asks)
         self.last_id, self._is_first, self.is_synced = snapshot.last_id, True, True
         self._known, self._known_text = None, None
-        if snapshot.bids and snapshot.asks:
+        if all(self._sides):
             low, high = min(self._sides[0], key=float), max(self._sides[1], key=float)
             self._known, self._known_text = (float(low), float(high)), (low, high)
             best_bid, best_ask = max(map(float, self._sides[0])), min(map(float, self._sides[1]))
@@ -165,7 +165,7 @@ class ProducerBook:
 
     def _replace(self, frame: DepthFrame) -> None:
         self.reset()
-        self._sides = dict(_decode_levels(frame.bids)), dict(_decode_levels(frame.asks))
+        self._sides = _present(_decode_levels(frame.bids)), _present(_decode_levels(frame.asks))
         self._known, self._known_text = None, None
         self.last_id, self._is_first, self.is_synced, self._last = frame.last_id, True, True, frame
 
@@ -272,6 +272,11 @@ def _check_levels(levels: Iterable[Level], where: str) -> None:
         parse_levels(levels, where)
     except BadRecordError as error:
         raise ValueError(error.detail) from None
+
+
+def _present(levels: Iterable[Level]) -> dict[str, str]:
+    """The levels of a whole side; one of size 0 is none."""
+    return {price: size for price, size in levels if size.strip("0.")}
 
 
 def _merge_side(side: dict[str, str], levels: Raw) -> None:
