@@ -35,7 +35,7 @@ DEPTH_TOPIC = f"orderbook.50.{SYMBOL}"
 
 BINANCE_CONTROLS = (
     b'{"result":null,"id":3}', b'{"code":2,"msg":"Invalid request","id":5}', b'{"e":"serverShutdown","E":1}',
-    b'{"error":{"code":2,"msg":"x"},"id":1}',
+    b'{"error":{"code":2,"msg":"x"},"id":1}', b'{"result":["btcusdt@depth@100ms","btcusdt@markPrice@1s"],"id":4}',
 )  # fmt: skip
 BYBIT_CONTROLS = (
     b'{"success":true,"ret_msg":"subscribe","conn_id":"x","req_id":"1","op":"subscribe"}',
@@ -249,7 +249,7 @@ class Venue:
     def _second(self) -> None:
         self._now_ns += S
         for feed in self._feeds:
-            feed.on_heard(self._now_ns)
+            feed.on_pong(self._now_ns, self._now_ns)
             feed.on_second(self._now_ns)
         self._answer()
         key = self._rng.choice([PAIR, "@"])
