@@ -28,9 +28,11 @@ test: install chromium ## Every test, on real Kafka, ClickHouse engine, sockets 
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --durations=10 $(ARGS)
 
 .PHONY: conformance
-conformance: install ## Books against the venues' own under every fault and 200 seeds of mixed ones; prints a table
+conformance: install ## Books against the venues' own under every fault and 200 seeds of mixed ones, models, a million damaged frames
 	CONFORMANCE_SEEDS=$${CONFORMANCE_SEEDS:-200} CONFORMANCE_EXAMPLES=$${CONFORMANCE_EXAMPLES:-20000} \
-	  $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/simulation tests/conformance $(ARGS)
+	FUZZ_FRAMES=$${FUZZ_FRAMES:-1000000} \
+	  $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/simulation tests/conformance \
+	  tests/domain/test_book_model.py tests/producers/test_book_model.py tests/exchanges/test_fuzz.py $(ARGS)
 
 .PHONY: lint
 lint: install ## Style, types and layers

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Raw
 
-from mts_stream.errors import BadRecordError
+from mts_stream.errors import UNREADABLE, BadRecordError
 
 KIND = "catalogue"
 _KEY_MARK = b"@"
@@ -73,7 +73,7 @@ def decode_catalogue(value: bytes | None) -> MarketCatalogue:
         if envelope.kind != KIND:
             raise BadRecordError("unknown_kind", f"kind {envelope.kind!r} under a catalogue's key")
         return _catalogue.decode(envelope.frame)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise BadRecordError("bad_frame", f"no catalogue: {error}") from error
 
 

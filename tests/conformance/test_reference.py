@@ -6,6 +6,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ variables = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.timeout(3600)
 @settings(max_examples=EXAMPLES)
 @given(st.integers(0, 2**63), st.integers(1, RECORDS), variables)
 def test_the_engine_equals_the_reference(seed: int, records: int, chosen: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from tests.domain.book_model import ModelBook, Word
 from tests.domain.builders import T0, Bench, diff, instrument, keyframe, registry, snapshot, status
 
 LAG_MAX_MS = 400
-EXAMPLES = max(150, int(os.environ.get("CONFORMANCE_EXAMPLES", "0")) // 4)
+EXAMPLES = max(80, int(os.environ.get("CONFORMANCE_EXAMPLES", "0")) // 10)
 RULES = {"binance:spot": "range", "binance:perp": "link", "bybit:perp": "one", "bybit:spot": "one"}
 BIDS, ASKS = range(95, 101), range(100, 106)  # they meet at 100, so that books cross
 
@@ -42,6 +42,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("leg", RULES)
 @pytest.mark.parametrize("lag_max_ms", [0, LAG_MAX_MS])
 @settings(max_examples=EXAMPLES)

@@ -11,7 +11,7 @@ import structlog
 from mts_stream.exchanges import MARKETS
 from tests.exchanges.fuzzing import fuzz
 
-FRAMES = int(os.environ.get("FUZZ_FRAMES", "12000"))
+FRAMES = int(os.environ.get("FUZZ_FRAMES", "20000"))
 SLOWEST_S_MAX = 2.0  # of CPU, for messages of up to 70 KB
 GROWTH_MB_MAX = 200
 
@@ -26,7 +26,6 @@ def _silence() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.mark.conformance
 @pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("_silence")
 def test_no_damage_comes_through(pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]) -> None:
