@@ -114,6 +114,50 @@ def test_a_hole_in_the_buffer_needs_a_snapshot_from_behind_it() -> None:
     assert book.on_snapshot(true.snapshot())
 
 
+@REST_MARKETS
+@given(data=st.data())
+def test_a_book_joins_another_connections_only_where_the_frames_follow(
+    market: VenueMarket, data: st.DataObject
+) -> None:
+    """Two connections see the same frames at their own pace, the second from some frame on: it is the true book."""
+    true, old, new = TrueBook(market), ProducerBook(market, "BTCUSDT"), ProducerBook(market, "BTCUSDT")
+    sizes = st.sampled_from(["0", "1", "5"])
+    levels = st.lists(st.tuples(st.sampled_from(["96", "97", "98", "99"]), sizes), max_size=3)
+    frames = [true.update(data.draw(levels), [], data.draw(st.integers(2, 4))) for _ in range(12)]
+    old.on_frame(frames[0])
+    assert old.on_snapshot(true.snapshot(frames[0].last_id))
+    seen = data.draw(st.integers(1, 12), "frames that the old connection has seen")
+    first, last = sorted((data.draw(st.integers(0, 12), "from"), data.draw(st.integers(0, 12), "to")))
+    for frame in frames[1:seen]:
+        old.on_frame(frame)
+    for frame in frames[first:last]:
+        new.on_frame(frame)
+
+    has_hole = first < last and first > seen
+    assert new.join(old) is not has_hole
+    for frame in frames[max(first, last) :] if first < last or first <= seen else ():
+        assert has_hole or new.on_frame(frame) in ("applied", "stale")
+    if not has_hole and first <= seen:
+        assert new.last_id == true.last_id and new.levels() == true.sides
+    assert has_hole or new.keyframe().known_range == ("90", "102")
+
+
+def test_a_joined_book_knows_no_more_than_the_one_it_came_from() -> None:
+    """The range is that of the snapshot long ago, whatever levels are left; and what stands is not joined again."""
+    true, old, new = TrueBook(SPOT), ProducerBook(SPOT, "BTCUSDT"), ProducerBook(SPOT, "BTCUSDT")
+    assert not new.join(old)
+    old.on_frame(true.update([("99", "5")], []))
+    old.on_snapshot(true.snapshot())
+    old.on_frame(true.update([("90", "0")], [("102", "0")]))
+    new.on_frame(true.update([("98", "3")], []))
+
+    assert new.join(old) and not new.join(old)
+    assert new.keyframe().known_range == ("90", "102")
+    assert new.health().range_used == old.health().range_used
+    old.on_frame(true.update([("99", "0")], []))
+    assert new.levels()[0]["99"] == "5"
+
+
 def test_bybit_stands_from_its_snapshot_on() -> None:
     """A snapshot replaces whenever it comes; deltas before the first say nothing; a keyframe reads as a snapshot."""
     true, book = TrueBook(BYBIT), ProducerBook(BYBIT, "BTCUSDT")

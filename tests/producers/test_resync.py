@@ -90,6 +90,19 @@ async def test_a_book_that_fails_waits_ever_longer_and_holds_no_other_back(
     assert asked.count("NOPEUSDT") <= 12 and scheduler.waiting == 1
 
 
+async def test_an_answer_goes_to_the_connection_that_asked_last(clients: list[RestClient]) -> None:
+    """While a connection is changed two have the same book; the one that is left needs it no more."""
+    scheduler = SnapshotScheduler(clients[1], {}, lambda: 5)
+    left, new = (Book("BTCUSDT", []) for _ in range(2))
+    books: list[Any] = [left, new]
+    for book in books:
+        scheduler.request(book)
+    running = asyncio.create_task(scheduler.run())
+    await until(lambda: new.got)
+    running.cancel()
+    assert not left.got and scheduler.waiting == 0
+
+
 def count_requests(client: RestClient, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The symbols that are asked for from now on; the requests go out as ever."""
     asked: list[str] = []
