@@ -88,12 +88,11 @@ class BookFeed:
         """The leader's connection is lost: take its book if the frames here join it, else begin as if alone."""
         if self._leader is None:
             return
-        self._try_to_lead(now_ns)
+        if self._can_stand:
+            self._lead(self._leader, now_ns)
         if self._leader is not None:
             self._leader, self._is_silent = None, False
-            if self.book.is_synced:
-                self._keyframe(now_ns)
-            elif self.has_spoken and self._market.snapshots_by_rest:
+            if self._can_stand:
                 self._ask_now(now_ns)
 
     def on_frame(self, frame: DepthFrame, received_ns: int) -> None:
@@ -128,28 +127,34 @@ class BookFeed:
             self._resync("bad_levels", received_ns, str(error))
         self._try_to_lead(received_ns)
 
-    def _try_to_lead(self, now_ns: int, is_quiet: bool = False) -> None:
-        """Lead as soon as this book is no older than the leader's, with a keyframe: no moment is without a book."""
-        leader = self._leader
-        if leader is None or not (self.book.is_synced or self._join(leader, is_quiet)):
+    def _try_to_lead(self, now_ns: int) -> None:
+        """Lead as soon as this book is no older than the leader's: what the leader has said is not said again."""
+        if self._leader is None or not self._can_stand:
             return
-        is_behind = leader.book.is_synced and self.book.last_id < leader.book.last_id
-        if is_behind and self._lag.lasted_ns(leader, now_ns) < LAG_NS_MAX:
+        is_behind = self._leader.is_synced and self.book.newest_id < self._leader.book.last_id
+        if self._lag.lasted_ns(is_behind, now_ns) >= LAG_NS_MAX or not is_behind:
+            self._lead(self._leader, now_ns)
+
+    @property
+    def _can_stand(self) -> bool:
+        """Whether this book stands, or has frames that may join the leader's where snapshots come by REST."""
+        return self.is_synced or (self._market.snapshots_by_rest and self.has_spoken)
+
+    def _lead(self, leader: "BookFeed", now_ns: int) -> None:
+        """Speak from here on, with a keyframe first: no moment is without a book."""
+        try:
+            if not (self.is_synced or self.book.join(leader.book)):
+                return
+            self.book.levels()
+        except ValueError as error:  # the leader goes on, and finds out by itself what it cannot read
+            if not self._market.snapshots_by_rest:
+                self._resync("bad_levels", now_ns, str(error))
             return
         leader._is_silent = True
         leader._tell(now_ns, "")
         self._leader, self._is_silent = None, False
         self._ask_due_ns = None
         self._keyframe(now_ns)
-
-    def _join(self, leader: "BookFeed", is_quiet: bool) -> bool:
-        """Where snapshots come by REST, the leader's book is one that costs nothing."""
-        if not self._market.snapshots_by_rest or not (self.has_spoken or is_quiet):
-            return False
-        try:
-            return self.book.join(leader.book)
-        except ValueError:  # the leader finds that out by itself, and its connection goes on
-            return False
 
     def on_snapshot(self, snapshot: BookSnapshot, body: bytes, now_ns: int) -> None:
         """A REST answer came: keep it for audit, and write the merged book where it joins the frames."""
@@ -181,7 +186,10 @@ class BookFeed:
         if leader is None:
             return
         is_quiet = self._quiet.lasted_ns((self.has_spoken, leader.book.last_id), now_ns) >= QUIET_NS
-        self._try_to_lead(now_ns, is_quiet)
+        if is_quiet and self._market.snapshots_by_rest:
+            self._lead(leader, now_ns)
+        else:
+            self._try_to_lead(now_ns)
 
     def refresh(self, now_ns: int) -> None:
         """Write the whole book, due or not, if it stands; raises ValueError where its levels cannot be read."""

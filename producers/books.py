@@ -74,6 +74,13 @@ class ProducerBook:
         """Lowest bid and highest ask from which inward the book is known; None where it is known whole."""
         return self._known_text
 
+    @property
+    def newest_id(self) -> int:
+        """The id of the last frame that was taken, waiting or not; 0 before any."""
+        if self.is_synced:
+            return self.last_id
+        return self._buffer[-1].last_id if self._buffer else 0
+
     def reset(self) -> None:
         """The connection was lost: everything known is void."""
         self.is_synced = self._keeps = False

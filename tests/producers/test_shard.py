@@ -145,6 +145,52 @@ def test_a_binance_book_moves_without_a_request(market: VenueMarket) -> None:
     assert stand.shard.lines == (Line(stand.connections["c-0-b"], stand.connections["c-0-b"].feed),)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("market", [SPOT, PERP])
+def test_what_was_said_on_the_old_connection_is_not_said_again_on_the_new_one(market: VenueMarket) -> None:
+    """A new connection that is behind catches up first; lost then, the old one's book is still good to join."""
+    stand, true = binance_stand(market)
+    stand.change()
+    first, second, third = (message(market, true.update([("98", size)], [])) for size in "234")
+    for frame in (first, second, third):
+        stand.tell("a", frame)
+    stand.tell("b", first)
+    stand.tell("b", second)
+    assert stand.said()[-3:] == ["a frame"] * 3
+    stand.connections["c-0-a"].drop("lost")
+    assert stand.said()[-1] == "b keyframe" and len(stand.desk.wanted) == 1
+    stand.tell("b", third)
+    stand.tell("b", message(market, true.update([("98", "5")], [])))
+    assert stand.connections["c-0-b"].feed.books["BTCUSDT"].is_synced
+
+    stand, true = binance_stand(market)
+    stand.change()
+    first, second = (message(market, true.update([("98", size)], [])) for size in "23")
+    for letter, frame in (("a", first), ("a", second), ("b", first), ("b", second)):
+        stand.tell(letter, frame)
+    assert stand.said()[-3:] == ["a frame", "a frame", "b keyframe"]
+
+
+def test_levels_that_cannot_be_read_take_no_lead() -> None:
+    """Where the new connection alone has them it begins anew, and the old one goes on."""
+    stand, true = bybit_stand()
+    stand.change()
+    snapshot, frame = message(BYBIT, true.snapshot_frame()), message(BYBIT, true.update([("98", "7")], []))
+    stand.tell("a", frame)
+    stand.tell("b", snapshot)
+    stand.tell("b", frame.replace(b'"98"', b'"odd"'))
+    assert "b keyframe" not in stand.said() and stand.shard.heir is not None
+    assert [m["op"] for m in stand.connections["c-0-b"].messages][-2:] == ["unsubscribe", "subscribe"]
+
+    stand, true = binance_stand(SPOT)
+    stand.change()
+    frame = message(SPOT, true.update([("98", "7")], []))
+    stand.tell("b", frame.replace(b'"98"', b'"odd"'))
+    assert "b keyframe" not in stand.said()
+    stand.tell("a", frame)
+    stand.tell("b", message(SPOT, true.update([("98", "8")], [])))
+    assert stand.said()[-1] == "b keyframe"
+
+
 def test_a_bybit_book_and_its_ticker_move_by_their_snapshots() -> None:
     """Each by a keyframe of its own, when it is as new as what was said; deltas in between are merged into it."""
     stand, true = bybit_stand()
