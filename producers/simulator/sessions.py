@@ -85,9 +85,9 @@ class Session:
         self._request = request
         await self.ws.prepare(request)
         self.last_heard_s = self.last_pong_s = asyncio.get_running_loop().time()
-        if self._life_s is not None:
-            asyncio.get_running_loop().call_later(self._life_s, self.close_with, WSCloseCode.GOING_AWAY, b"too old")
         helpers = [asyncio.create_task(self._write()), asyncio.create_task(keepalive(self))]
+        if self._life_s is not None:
+            helpers.append(asyncio.create_task(self._end_at(self._life_s)))
         try:
             with suppress(ClientConnectionResetError):  # it was cut while our answer was on its way
                 await self._read(on_text)
@@ -117,6 +117,10 @@ class Session:
         if self._is_muted:
             await self._cut.wait()
         await self.ws.close()
+
+    async def _end_at(self, life_s: float) -> None:
+        await asyncio.sleep(life_s)
+        self.close_with(WSCloseCode.GOING_AWAY, b"too old")
 
     async def _write(self) -> None:
         while True:

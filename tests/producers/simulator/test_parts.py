@@ -173,6 +173,7 @@ def test_weights_are_counted_by_the_minute() -> None:
     ("name", "wrong"),
     [
         ("pairs", {"pairs": 0}),
+        ("connection_life_s", {"connection_life_s": 0.0}),
         ("pairs", {"pairs": 51}),
         ("port_base", {"port_base": 80}),
         ("first", {"first_episode_s": -1}),

@@ -48,6 +48,17 @@ async def test_the_truth_is_served_and_written(tmp_path: Path) -> None:
         assert row["expect"] in ("signal", "none")
 
 
+@pytest.mark.parametrize(("host", "path"), [("BINANCE_SPOT_WS_URL", "/stream"), ("BYBIT_WS_URL", "/v5/public/spot")])
+async def test_a_connection_is_closed_at_its_age(host: str, path: str) -> None:
+    """With the handshake, as Binance does after 24 hours; without the setting none is."""
+    settings = SimulatorSettings(pairs=1, connection_life_s=0.4)
+    async with Simulator(settings) as simulator, open_socket(f"{simulator.urls[host]}{path}") as socket:
+        began_s = time.monotonic()
+        message = await socket.ws.receive(timeout=5)
+    assert (message.type, message.data, message.extra) == (aiohttp.WSMsgType.CLOSE, 1001, "too old")
+    assert time.monotonic() - began_s >= 0.3
+
+
 async def test_an_episode_shows_in_the_next_frame_of_its_leg() -> None:
     """The first frame after `start_ns` of the displaced book has the moved levels."""
     settings = SimulatorSettings(pairs=1, seed=1, first_episode_s=0.8, episode_interval_s=60)
