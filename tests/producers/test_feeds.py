@@ -5,22 +5,14 @@ from typing import Any
 
 import msgspec
 import pytest
-import structlog
 
-from mts_stream.domain.economics import EconomicSettings
-from mts_stream.domain.engine import PartitionEngine
-from mts_stream.errors import BadRecordError
 from mts_stream.exchanges.binance import BinancePerp, BinanceSpot
 from mts_stream.exchanges.bybit import BybitPerp
 from mts_stream.exchanges.venue import BookSnapshot, VenueMarket
-from mts_stream.metrics import DEAD_LETTERS
-from mts_stream.wire.codec import decode_event
 from mts_stream.wire.results import ConnectionQuality, parse_dead_letter, parse_quality
-from producers.dead_letters import KEPT_PER_S
 from producers.feeds import Feed
 from producers.quality import Shared
 from producers.records import RecordWriter
-from tests.domain.builders import registry
 from tests.producers.fakes import FakeDesk, FakeLink, FakeOutlet, S, TrueBook, bybit_frame, in_stream
 
 SPOT, PERP, BYBIT = BinanceSpot(), BinancePerp(), BybitPerp()
@@ -388,47 +380,6 @@ def test_what_is_not_understood_is_a_dead_letter() -> None:
     assert (letter.origin, letter.reason, letter.venue, letter.payload_bytes) == (
         "producer", "unknown_message", "binance", 5,
     )  # fmt: skip
-
-
-def test_garbage_is_counted_whole_and_kept_in_part() -> None:
-    """Ten a second and connection go to the topic with their bytes; the metric counts every one."""
-    stand = Stand(SPOT).open()
-    counter = DEAD_LETTERS.labels("producer", "unknown_message")
-    before = counter._value.get()
-
-    def letters() -> int:
-        return sum(topic == "mts.dlq" for topic, *_ in stand.outlet.sent)
-
-    for _ in range(10_000):
-        stand.tell(b"x" * 100_000)
-    assert (letters(), counter._value.get() - before) == (KEPT_PER_S, 10_000)
-    assert max(len(value) for topic, _, value, _, _ in stand.outlet.sent) < 1.4 * 64 * 1024
-
-    with structlog.testing.capture_logs() as said:
-        stand.seconds(1)
-    assert [(line["kept"], line["counted_only"]) for line in said if "kept" in line] == [(10, 9_990)]
-    stand.tell(b"x")
-    assert letters() == KEPT_PER_S + 1
-
-
-def test_a_frame_whose_levels_cannot_be_read_is_logged_and_ends_the_book() -> None:
-    """The log has what came, where the engine makes a dead letter of it; our book asks for a new snapshot."""
-    stand, _ = bybit_stand()
-    stand.tell(bybit_frame("delta", 101, [["99", "-1"]], []))
-    stand.seconds(3)
-
-    frame = stand.outlet.envelopes("frame")[-1]
-    with pytest.raises(BadRecordError, match="impossible_number"):
-        engine_of_btc().on_event(decode_event(frame), 1)
-    assert not stand.feed.books["BTCUSDT"].is_synced
-    assert [m["op"] for m in stand.link.messages[-2:]] == ["unsubscribe", "subscribe"]
-
-
-def engine_of_btc() -> PartitionEngine:
-    """An engine whose registry holds the pair."""
-    engine = PartitionEngine(EconomicSettings())
-    engine.on_event(registry(), 0)
-    return engine
 
 
 def test_frames_of_symbols_that_nobody_asked_for_are_not_logged() -> None:
