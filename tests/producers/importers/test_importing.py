@@ -134,16 +134,17 @@ def test_a_snapshot_is_merged_with_the_frames_around_it(tmp_path: Path) -> None:
     assert states(capture.events)[-1] == {"ABC-USDT/binance:spot": "valid"}
 
 
-def test_a_line_missing_in_the_file_is_a_gap_and_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "lost"), [("perp", 20), ("perp", 150), ("spot", 20), ("spot", 150)])
+def test_a_line_missing_in_the_file_is_a_gap_and_counted(name: str, lost: int, tmp_path: Path) -> None:
     """There is no second snapshot: the book stays invalid, for the importer and for the engine."""
-    lines = source_lines("perp")[:3000]
+    lines = source_lines(name)[:3000]
     depth = [i for i, line in enumerate(lines) if b"@depth@" in line[:60]]
-    del lines[depth[20]]
+    del lines[depth[lost]]
     capture = imported_lines(tmp_path, lines)
 
     assert capture.counts["resyncs"] == 1
-    assert capture.counts["frames_without_book"] > len(depth) - 30
-    shown = [state["BTC-USDT/binance:perp"] for state in states(capture.events)]
+    assert capture.counts["frames_without_book"] > len(depth) - lost - 10
+    shown = [state[f"BTC-USDT/binance:{name}"] for state in states(capture.events)]
     assert shown[-1] == "gap" and Counter(shown)["valid"] > 5
 
 
