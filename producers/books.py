@@ -13,9 +13,8 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from mts_stream.domain.exact import scaled
 from mts_stream.domain.market_data import KnownRange, Level
-from mts_stream.domain.order_book import parse_levels
+from mts_stream.domain.order_book import ScaledLevel, parse_levels
 from mts_stream.errors import BadRecordError
 from mts_stream.exchanges.venue import BookImage, BookSnapshot, DepthFrame, VenueMarket
 
@@ -159,7 +158,7 @@ class ProducerBook:
         return None
 
     def _load(self, snapshot: BookSnapshot) -> None:
-        _check_levels((*snapshot.bids, *snapshot.asks), self.symbol)
+        _readable((*snapshot.bids, *snapshot.asks), self.symbol)
         self._pending.clear()
         self._sides = _present(snapshot.bids), _present(snapshot.asks)
         self.last_id, self._is_first, self.is_synced = snapshot.last_id, True, True
@@ -221,9 +220,8 @@ class ProducerBook:
         """Both sides, best levels first; raises ValueError where a level is none that the engine would read."""
         self._merge()
         self._prune()
-        for side in self._sides:
-            _check_levels(side.items(), self.symbol)
-        return sorted(self._sides[0].items(), key=_price, reverse=True), sorted(self._sides[1].items(), key=_price)
+        bids, asks = self._sides
+        return _ordered(bids, self.symbol, is_bids=True), _ordered(asks, self.symbol, is_bids=False)
 
     def _prune(self) -> None:
         """Levels outside the known range are half known (DESIGN section 4) and never shown."""
@@ -273,12 +271,18 @@ def _decode_levels(levels: Raw) -> list[Level]:
     return _levels.decode(levels)
 
 
-def _check_levels(levels: Iterable[Level], where: str) -> None:
-    """Raise ValueError for a level that the engine would not read, so that no keyframe holds one."""
+def _readable(levels: Iterable[Level], where: str) -> list[ScaledLevel]:
+    """The levels as numbers; raises ValueError for one that the engine would not read, so that no keyframe holds it."""
     try:
-        parse_levels(levels, where)
+        return parse_levels(levels, where)
     except BadRecordError as error:
         raise ValueError(error.detail) from None
+
+
+def _ordered(side: dict[str, str], where: str, *, is_bids: bool) -> list[Level]:
+    """The levels of a side as text, from the best outward; raises ValueError as above."""
+    by_price = sorted(zip(_readable(side.items(), where), side.items(), strict=True), reverse=is_bids)
+    return [level for _, level in by_price]
 
 
 def _present(levels: Iterable[Level]) -> dict[str, str]:
@@ -292,8 +296,3 @@ def _merge_side(side: dict[str, str], levels: Raw) -> None:
             side[price] = size
         else:
             side.pop(price, None)  # deletes of levels that we never saw are normal (exchanges.md 1.3)
-
-
-def _price(level: Level) -> int:
-    """Order only: the text stays as it is."""
-    return scaled(level[0])
