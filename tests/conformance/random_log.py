@@ -107,7 +107,7 @@ class RandomLog:
         bids, asks = self.sides(leg, 0, zero=0.3)
         before = self.ids[leg] + self.rng.choice([0] * 30 + [1, -1, 7])
         if leg[0] == "bybit":
-            self.ids[leg] = before + 1
+            self.ids[leg] = before + 1 if self.rng.random() < 0.97 else 1  # 1: the service began anew
             return self.record(leg, "depth", "frame", self.bybit("delta", leg, bids, asks))
         last = self.ids[leg] = before + self.rng.randint(1, 3)
         frame = {
