@@ -118,6 +118,11 @@ class Run:
             await asyncio.sleep(POLL_S)
         return self.witness.now_s - began_s
 
+    async def let_pass(self, seconds: float) -> None:
+        """Wait for so long, in the market's time."""
+        end_s = self.witness.now_s + seconds
+        await self.until(lambda: self.witness.now_s >= end_s, 2 * seconds, lambda: "the market stood still")
+
     async def until_valid(self, within_s: float) -> float:
         """Wait until every book is valid or delisted, and say how long that took."""
         return await self.until(lambda: not self.witness.not_valid(), within_s, self.witness.not_valid)

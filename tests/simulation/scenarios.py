@@ -25,19 +25,22 @@ FAULT_S_MAX = 10.0
 END_AFTER_S = 8.0
 """A fault ends at a step of the market, which may lag, and a host that refused listens again a little later."""
 
-REST_FAULT_S = REGISTRY_S + 1.0
-"""A fault of REST is played so long that the registry meets it, where no book asks."""
+REGISTRY_FAULT_S = REGISTRY_S + 1.0
+"""What the registry has to meet, as where no book asks for a snapshot, is played so long."""
 
 OUR_FAULTS_S = 0.5, 4.0
 
 MIX_FIRST_S, MIX_LAST_S = 3.0, 25.0
 MIX_PAIRS = 2
 
-UNDISTURBED = {"doubled_frames", "server_shutdown"}
-"""What no book may notice: the same frame again; a connection that is changed before the venue ends it."""
+UNDISTURBED = {"doubled_frames", "server_shutdown", "delisting_announced"}
+"""What no book may notice: the same frame again; a connection that is changed before the venue ends it; a far end."""
 
 LISTED = {"delisting", "funding_interval_change"}
 """What shows in no book: the registry tells it."""
+
+LASTING = {"delisting", "delisting_announced"}
+"""What does not end."""
 
 SEEN_AS = {
     "lost_frames": {"gap"},
@@ -47,6 +50,7 @@ SEEN_AS = {
     "venue_restart": {"disconnected"},
     "connection_refused": {"disconnected"},
     "delisting": {"delisted"},
+    "halting": {"delisted"},
 } | {name: {"disconnected"} for name in CATALOG if name.startswith("close_")}
 """States of which a book that a fault concerned must have had one."""
 
@@ -81,6 +85,8 @@ async def play_named(name: str, venue: str, seed: int) -> Outcome:
             await _provoke(run, CATALOG[name], faults)
             if name in LISTED:
                 outcome.seen_s = await _see_registry(run, bound_of(name).seen_s)
+            elif name in LASTING:
+                await run.let_pass(REGISTRY_S + 1.0)
             await _recover(run, outcome, faults)
             _note_named(run, outcome, faults)
     except AssertionError as error:
@@ -127,9 +133,8 @@ async def play_mix(seed: int) -> Outcome:
     try:
         async with running(settings) as run:
             await run.until_valid(START_S)
-            await run.until(lambda: run.witness.now_s > MIX_LAST_S, MIX_LAST_S, lambda: "the market stood still")
+            await run.let_pass(MIX_LAST_S)
             await _recover(run, outcome, [])
-            await _see_registry(run, REGISTRY_S + 2.0)
             _note(run, outcome)
     except AssertionError as error:
         outcome.problems.append(str(error))
@@ -144,8 +149,8 @@ def is_rest(kind: FaultKind) -> bool:
 def _begin(run: Run, kind: FaultKind, venue: str, rng: Random) -> list[Fault]:
     params = {name: rng.choice(values) for name, values in kind.params.items()}
     duration_s = rng.uniform(*kind.duration_s)
-    if is_rest(kind):
-        duration_s = REST_FAULT_S
+    if is_rest(kind) or kind.name == "halting":
+        duration_s = REGISTRY_FAULT_S
     markets = [market for own, market in kind.legs if own == venue]
     if kind.scope == VENUE or (kind.name == "connection_refused" and venue != BINANCE):
         markets = [None]
@@ -159,7 +164,7 @@ async def _provoke(run: Run, kind: FaultKind, faults: list[Fault]) -> None:
     for fault in faults:
         if kind.provoked_by == "cut":
             run.simulator.inject("close_1006", fault.venue, fault.market)
-        elif is_rest(kind) and fault.venue == BINANCE:  # a gap makes nobody ask Bybit for a snapshot
+        elif kind.provoked_by == "gap" and fault.venue == BINANCE:  # it makes nobody ask Bybit for a snapshot
             run.simulator.inject("lost_frames", fault.venue, fault.market, SYMBOL, frames=1)
 
 
@@ -186,11 +191,12 @@ async def _recover(run: Run, outcome: Outcome, faults: list[Fault]) -> None:
     delay_s = max((fault.params.get("delay_s", 0.0) for fault in faults), default=0.0)
     await run.until(lambda: not _running(run), FAULT_S_MAX + END_AFTER_S, lambda: _running(run))
     outcome.recovered_s = await run.until_valid(bound.recovered_s + delay_s)
-    await asyncio.sleep(LINGER_S)
+    await _see_registry(run, REGISTRY_S + 2.0)
+    await run.let_pass(LINGER_S)
 
 
 def _running(run: Run) -> list[dict[str, Any]]:
-    return [row for row in run.simulator.fault_truth if row["end_ns"] is None and row["name"] != "delisting"]
+    return [row for row in run.simulator.fault_truth if row["end_ns"] is None and row["name"] not in LASTING]
 
 
 def _note_named(run: Run, outcome: Outcome, faults: list[Fault]) -> None:

@@ -49,6 +49,12 @@ class BookWatch:
         """For how long at most it said valid although the venue's had moved on."""
         return self.behind_steps_max * STEP_S
 
+    def forgive(self, step: int) -> None:
+        """Count what was not followed from now on."""
+        moves = [(position, step) for position, _ in self.moves]
+        self.moves.clear()
+        self.moves.extend(moves)
+
     def note(self, state: str) -> None:
         """It says so now."""
         self.state = state
@@ -79,8 +85,11 @@ class Witness:
     def on_step(self) -> None:
         """The market has moved."""
         self.steps += 1
+        legs = self._simulator.market.legs
         for key, watch in self._books.items():
             position = self._simulator.position(key)
+            if legs[key].is_halted:
+                watch.forgive(self.steps)  # the venue may keep its last change to itself
             if self._last_move.get(key) != position:
                 self._last_move[key] = position
                 watch.moves.append((position, self.steps))
@@ -142,8 +151,9 @@ class Witness:
         return compared
 
     def not_valid(self) -> dict[BookKey, str]:
-        """The books that say something else than valid or delisted, and what."""
-        legs = {key: self._leg(watch) for key, watch in self._books.items()}
+        """The listed books that say something else than valid or delisted, and what."""
+        listed = self._simulator.market.legs
+        legs = {key: self._leg(watch) for key, watch in self._books.items() if listed[key].is_listed}
         return {
             key: "unlisted" if leg is None else leg.state
             for key, leg in legs.items()
