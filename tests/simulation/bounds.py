@@ -42,6 +42,7 @@ _SPECIAL = {
     "funding_interval_change": Bound(
         seen_s=10.0 + REGISTRY_S + 1, why="Binance lists it at the fault's end, 10 s at most; then the next registry"
     ),
+    "listing": Bound(seen_s=REGISTRY_S + 2.0, why="the next reading of the registry, then a subscription"),
     "delisting": Bound(seen_s=REGISTRY_S + 2.0, why="the next reading of the registry"),
     KILLED: Bound(
         seen_s=6.0, why="the first word of the next process, 4 s later at most: until then nothing is judged"

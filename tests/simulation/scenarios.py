@@ -13,7 +13,8 @@ from tests.simulation.bounds import KILLED, MIXED, START_S, Bound, bound_of
 from tests.simulation.rig import REGISTRY_S, Run, running
 from tests.simulation.witness import VALID
 
-SYMBOL = "BTCUSDT"
+SYMBOL, SECOND_SYMBOL = "BTCUSDT", "ETHUSDT"
+NEVER_S = 1e6
 EPISODES = {"first_episode_s": 1.0, "episode_interval_s": 1.5}
 """Arbitrage again and again, so that there are signals to judge."""
 
@@ -36,7 +37,7 @@ MIX_PAIRS = 2
 UNDISTURBED = {"doubled_frames", "server_shutdown", "delisting_announced"}
 """What no book may notice: the same frame again; a connection that is changed before the venue ends it; a far end."""
 
-LISTED = {"delisting", "funding_interval_change"}
+LISTED = {"delisting", "listing", "funding_interval_change"}
 """What shows in no book: the registry tells it."""
 
 LASTING = {"delisting", "delisting_announced"}
@@ -77,7 +78,7 @@ async def play_named(name: str, venue: str, seed: int) -> Outcome:
     outcome = Outcome(name, seed, venue)
     rng = Random(f"{seed}/{name}/{venue}")
     try:
-        async with running(SimulatorSettings(pairs=1, seed=seed, **EPISODES)) as run:
+        async with running(_settings(name, seed)) as run:
             await run.until_valid(START_S)
             await asyncio.sleep(rng.uniform(0.0, 1.0))  # any moment between the pings and statuses of a second
             run.witness.forget_states()
@@ -141,6 +142,13 @@ async def play_mix(seed: int) -> Outcome:
     return outcome
 
 
+def _settings(name: str, seed: int) -> SimulatorSettings:
+    """One pair; and beside it, where that is to be listed, one that no venue lists until then."""
+    if name != "listing":
+        return SimulatorSettings(pairs=1, seed=seed, **EPISODES)
+    return SimulatorSettings(pairs=2, seed=seed, faults=frozenset({name}), first_fault_s=NEVER_S, **EPISODES)
+
+
 def is_rest(kind: FaultKind) -> bool:
     """Whether a fault concerns requests alone."""
     return "rest" in kind.name.split("_") or kind.name.startswith("region")
@@ -154,7 +162,7 @@ def _begin(run: Run, kind: FaultKind, venue: str, rng: Random) -> list[Fault]:
     markets = [market for own, market in kind.legs if own == venue]
     if kind.scope == VENUE or (kind.name == "connection_refused" and venue != BINANCE):
         markets = [None]
-    symbol = SYMBOL if kind.scope == BOOK else None
+    symbol = None if kind.scope != BOOK else SECOND_SYMBOL if kind.name == "listing" else SYMBOL
     inject = run.simulator.inject
     return [inject(kind.name, venue, market, symbol, duration_s=duration_s, **params) for market in markets]
 
@@ -178,7 +186,11 @@ def _untold(run: Run) -> list[str]:
     untold = []
     for key, leg in run.simulator.market.legs.items():
         state, hours = run.witness.books[key].state, run.witness.interval_hours(key)
-        if leg.is_halted != (state == "delisted"):
+        if not leg.is_listed:
+            continue
+        if state == "empty":
+            untold.append(f"{'/'.join(key)} has no book yet")
+        elif leg.is_halted != (state == "delisted"):
             untold.append(f"{'/'.join(key)} is {state}")
         elif not leg.is_halted and hours != leg.listing.funding_interval_hours:
             untold.append(f"{'/'.join(key)} every {hours} h, truly {leg.listing.funding_interval_hours}")
