@@ -352,7 +352,7 @@ class Pair:
 
     def depth(self, leg: Leg, e: Any, f: Any, bids: Any, asks: Any, ours: Any, where: str) -> bool:
         binance = e["venue"] == "binance"
-        replaces = e["kind"] == "keyframe" or (not binance and (f["type"] == "snapshot" or f["data"]["u"] == 1))
+        replaces = e["kind"] == "keyframe" or (not binance and f["type"] == "snapshot")
         if leg.conn == ours and e["gen"] < leg.gen:
             return False
         u = (f["lastUpdateId"] if e["kind"] == "keyframe" else f["u"]) if binance else f["data"]["u"]

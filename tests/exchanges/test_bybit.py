@@ -102,14 +102,14 @@ def test_u_rises_by_one(last_id: int, verdict: str) -> None:
     assert PERP.follows(depth(last_id), 100, False) == verdict
 
 
-@pytest.mark.parametrize("kind", [b'"snapshot"', b'"delta"'])
-def test_u_1_is_a_new_book_whatever_its_type(kind: bytes) -> None:
-    """The service began anew: what it sends with `u` 1 is snapshot data (docs v5 orderbook)."""
+@pytest.mark.parametrize(("kind", "replaces"), [(b'"snapshot"', True), (b'"delta"', False)])
+def test_u_1_is_a_new_book_to_the_producer_whatever_its_type(kind: bytes, replaces: bool) -> None:
+    """The service began anew (docs v5 orderbook); the engine goes by the type, and by the keyframe that follows."""
     message = DELTA.replace(b'"delta"', kind).replace(b'"u":177400507', b'"u":1')
     frame, update = PERP.classify(message), decode_depth(msgspec.Raw(message), ORIGIN, "frame", None)
 
     assert isinstance(frame, DepthFrame) and frame.replaces and frame.last_id == 1
-    assert update.replaces and not update.is_keyframe
+    assert update.replaces == replaces and not update.is_keyframe
 
 
 @pytest.mark.parametrize(

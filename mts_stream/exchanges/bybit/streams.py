@@ -76,7 +76,7 @@ def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange 
         raise BadRecordError("bad_frame", f"{origin.message_id}: unknown type {book.type!r}")
     return DepthUpdate(
         origin,
-        replaces=_replaces(book.type, book.data.u),
+        replaces=book.type == "snapshot",
         is_keyframe=kind == "keyframe",
         last_id=book.data.u,
         bids=book.data.b,
@@ -86,7 +86,10 @@ def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange 
 
 
 def _replaces(kind: str, update_id: int) -> bool:
-    """Whether a frame is a whole book: with `u` 1 the service began anew and says so, whatever its `type` (2.2)."""
+    """Whether a frame is a whole book to the producer: with `u` 1 the service began anew, whatever the `type` (2.2).
+
+    The engine goes by the type alone (DESIGN section 4): the keyframe that the producer writes at once tells it.
+    """
     return kind == "snapshot" or update_id == 1
 
 
