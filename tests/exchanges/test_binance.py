@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mts_stream.exchanges.binance import BinancePerp, BinanceSpot
+from mts_stream.domain.market_data import Origin
+from mts_stream.exchanges.binance import BinancePerp, BinanceSpot, decode_depth
 from mts_stream.exchanges.venue import BookImage, Control, DepthFrame, FundingFrame, Refusal
 
 SPOT, PERP = BinanceSpot(), BinancePerp()
@@ -58,6 +59,12 @@ def test_a_diff_keeps_its_bytes() -> None:
     assert (bytes(frame.bids), frame.exchange_ms, frame.replaces) == (b'[["84551.00","0.294"]]', 1790526539012, False)
     spot = SPOT.classify(combined("bnbbtc@depth@100ms", SPOT_DIFF))
     assert isinstance(spot, DepthFrame) and spot.previous_id is None
+
+
+def test_only_usdm_is_linked_by_pu() -> None:
+    """A `pu` in a diff of spot is an unknown key: spot's ids are contiguous."""
+    origin = Origin("binance", "spot", "BTCUSDT", "BTC-USDT", "c", 1, 1, 1)
+    assert decode_depth(msgspec.Raw(PERP_DIFF), origin, "frame", None).previous_id is None
 
 
 def test_mark_price_is_funding() -> None:

@@ -75,11 +75,12 @@ def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange 
             bids=book.bids, asks=book.asks, known_range=known_range,
         )  # fmt: skip
     diff = _diff.decode(frame)
-    if origin.market == "perp" and diff.pu is None:
+    is_perp = origin.market == "perp"
+    if is_perp and diff.pu is None:
         raise BadRecordError("bad_frame", f"{origin.message_id}: a diff of USD-M has no pu")
     return DepthUpdate(
         origin, replaces=False, is_keyframe=False, last_id=diff.u, bids=diff.b, asks=diff.a,
-        first_id=diff.U, previous_id=diff.pu, exchange_ns=diff.E * NS_PER_MS,
+        first_id=diff.U, previous_id=diff.pu if is_perp else None, exchange_ns=diff.E * NS_PER_MS,
     )  # fmt: skip
 
 
