@@ -167,8 +167,8 @@ class Selection:
         return [candidate.pair for candidate in self.ranked_fit(catalogue)[: self.top]]
 
     def ranked_fit(self, catalogue: Catalogue) -> list[Candidate]:
-        """The pairs that trade on both venues, the highest turnover first."""
-        return ranked(c for c in catalogue.candidates.values() if c.is_fit)
+        """The pairs that trade on both venues, and did so in the last day; the highest turnover first."""
+        return ranked(c for c in catalogue.candidates.values() if c.is_fit and c.smaller_turnover_usd > 0)
 
     def joining_legs(self, candidate: Candidate) -> tuple[Instrument, ...]:
         """The legs that may join now: a pair that was named takes those too that are halted or will end."""
@@ -227,6 +227,8 @@ class Explanation:
             return f"{candidate.legs[0].venue} alone lists {candidate.pair}"
         if not candidate.is_fit:
             return f"{candidate.pair} does not trade on both venues now"
+        if candidate.pair not in self._ranks:
+            return f"{candidate.pair} has no turnover on one venue"
         rank, turnover = self._ranks[candidate.pair], candidate.smaller_turnover_usd
         return f"{rank}. by turnover, {turnover:,.0f} USD a day on its quieter venue; PAIRS_TOP={self._selection.top}"
 

@@ -37,6 +37,7 @@ PAGES_MAX = 50
 GROWTH_MAX = 2
 ENDED_STATUSES = frozenset({"settling", "delisted"})
 PRICES_APART_NS_MAX = 30_000_000_000  # prices of readings farther apart than this are not compared
+KEPT_SHARE_MIN = 0.5  # of a market's instruments from one reading to the next
 CATALOGUE_EVERY = 10  # readings, where nothing but turnovers changed
 END_TOLD_MS = 24 * 3_600_000
 
@@ -119,7 +120,15 @@ class Registry:
             return error
         except ValueError as error:  # msgspec's errors are ValueErrors
             return VenueError(f"{market.venue} {market.market}: unreadable figures: {error}")
-        self._lists[market.venue, market.market] = MarketList(instruments, figures, self._clock.now_ns())
+        return self._accept((market.venue, market.market), MarketList(instruments, figures, self._clock.now_ns()))
+
+    def _accept(self, key: MarketKey, read: MarketList) -> VenueError | None:
+        """Take a list that can be one: with half of a market gone at once, every pair would end."""
+        known = self._lists[key].instruments if key in self._lists else ()
+        if not read.instruments or not read.figures or len(read.instruments) < len(known) * KEPT_SHARE_MIN:
+            counts = f"{len(read.instruments)} instruments, {len(read.figures)} with figures"
+            return VenueError(f"{' '.join(key)}: lists {counts}, after {len(known)}: not believed until a restart")
+        self._lists[key] = read
         return None
 
     async def _read_pages(self, client: RestClient) -> list[ListedInstrument]:

@@ -106,6 +106,13 @@ def chosen(catalogue: Catalogue, pairs: str, top: int) -> list[str]:
     return selection.pairs(catalogue)
 
 
+def test_what_nobody_trades_is_not_among_the_largest() -> None:
+    """A venue whose tickers fail for some symbols lets no strangers in."""
+    catalogue = build_catalogue(lists((BINANCE_PERP, "X", "1", "5"), (BYBIT_PERP, "X", "1", "0")))
+    assert chosen(catalogue, "", 5) == []
+    assert chosen(catalogue, "X-USDT", 5) == ["X-USDT"]
+
+
 def test_the_top_is_ranked_by_the_smaller_turnover() -> None:
     """A pair that one venue hardly trades comes last, one that it does not list never."""
     assert chosen(wide(), "", 10) == ["ETH-USDT", "BTC-USDT", "SOL-USDT"]

@@ -12,7 +12,7 @@ from mts_stream.domain.instrument import PairListing
 from mts_stream.domain.market_data import RegistryUpdate
 from mts_stream.errors import SettingsError
 from mts_stream.exchanges.catalogue import CatalogueRow, decode_catalogue, is_catalogue_key
-from mts_stream.exchanges.venue import ListedInstrument
+from mts_stream.exchanges.venue import InstrumentPage, ListedInstrument
 from mts_stream.wire.codec import decode_record
 from producers.clock import SlewedClock
 from producers.quarantine import MarketKey
@@ -186,6 +186,29 @@ async def test_what_an_earlier_registry_listed_is_withdrawn(clients: list[RestCl
     published = [*stand.registry.listings, replace(stand.registry.listings[0], pair="OLD-USDT")]
     stand.registry.withdraw([*published, PairListing("GONE-USDT", None, ())])
     assert stand.said("mts.raw") == stand.said("mts.instruments") == [PairListing("OLD-USDT", None, ())]
+
+
+@pytest.mark.parametrize("what", ["no instruments", "few instruments", "no figures"])
+async def test_a_list_with_half_of_it_gone_is_not_believed(
+    clients: list[RestClient], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A venue that answers with next to nothing ends no pair; it is told as any list that cannot be read."""
+    stand = Stand(clients)
+    await stand.registry.start("", 5)
+    before = stand.registry.listings
+    market = clients[3].market
+    if what == "no figures":
+        monkeypatch.setattr(market, "parse_figures", lambda bodies: {})
+    else:
+        kept = 0 if what == "no instruments" else 2
+        parse = market.parse_instruments
+        monkeypatch.setattr(market, "parse_instruments", lambda body: InstrumentPage(parse(body).instruments[:kept]))
+    with capture_logs() as lines:
+        assert await stand.registry.refresh()
+    assert "not believed until a restart" in lines[0]["error"]
+    assert [[leg.leg for leg in a.legs] for a in stand.registry.listings] == [
+        [leg.leg for leg in b.legs] for b in before
+    ]
 
 
 async def test_turnover_lets_pairs_in_and_never_out(clients: list[RestClient]) -> None:
