@@ -1,36 +1,29 @@
-"""A producer process put together: topics, publisher, registry, one feed and connection per venue, market and shard."""
+"""A producer process put together: topics, publisher, registry, and the roster of its connections."""
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from mts_stream.domain.instrument import PairListing
 from mts_stream.errors import BadRecordError, KafkaUnavailableError
-from mts_stream.exchanges import MARKETS
-from mts_stream.exchanges.venue import SocketRoute, VenueMarket
 from mts_stream.logs import get_logger
 from mts_stream.settings import Settings
 from mts_stream.wire.envelope import decode_envelope
 from mts_stream.wire.kafka import create_topics
 from producers.backoff import Backoff
 from producers.clock import SlewedClock
-from producers.clock_watch import ClockWatch, clock_watches
 from producers.connection import Connection
 from producers.feeds import Feed
-from producers.pacing import AttemptPace
 from producers.publisher import Publisher
-from producers.records import RecordSink, RecordWriter
-from producers.registry import Registry, symbols_of, traded_symbols
+from producers.records import RecordSink
+from producers.registry import Registry
 from producers.registry_reader import PublishedListings
-from producers.rest import RestClient, rest_clients
-from producers.resync import SnapshotScheduler
-from producers.shard import CHANGE_AT, Line, Shard
-from producers.sharding import shards
-from producers.shared import SharedParts
+from producers.rest import rest_clients
+from producers.roster import Roster
+from producers.shard import Shard
 
 WATCH_S = 0.2
 FLUSH_S = 2.5
@@ -55,16 +48,15 @@ class ProducerService:
         self.clock = SlewedClock()
         self._has_topics = publisher is None
         self.publisher: RecordSink = publisher or Publisher(settings, self._on_lost)
-        self.shards: list[Shard] = []
         self.listings: list[PairListing] = []
         self._published = PublishedListings(settings)
-        self._schedulers: dict[VenueMarket, SnapshotScheduler] = {}
-        self._ranks: dict[VenueMarket, dict[str, int]] = {market: {} for market in MARKETS}
-        self._tasks: asyncio.TaskGroup | None = None
-        self._shared: dict[VenueMarket, SharedParts] = {}
-        self._clocks: dict[str, ClockWatch] = {}
-        self._attempts: dict[str, AttemptPace] = {}
+        self._roster = Roster(settings, self.publisher, self.clock)
         self.unconfirmed = 0
+
+    @property
+    def shards(self) -> list[Shard]:
+        """The shards, each with its connection, and its successor while there is one."""
+        return self._roster.shards
 
     @property
     def connections(self) -> dict[str, Connection]:
@@ -88,22 +80,21 @@ class ProducerService:
     async def _produce(self, session: aiohttp.ClientSession) -> None:
         if self._has_topics:
             await self._ensure_topics()
-        clients = self._clients(session)
-        registry = Registry(list(clients.values()), self.publisher, self.clock)
+        clients = rest_clients(self.settings, session)
+        registry = Registry(clients, self.publisher, self.clock)
         self.listings = await self._listings(registry)
-        self._build(clients)
-        work = [scheduler.run() for scheduler in self._schedulers.values()]
-        work += [clock.run() for clock in self._clocks.values()]
-        work += [shard.run() for shard in self.shards]
-        if self.owns_registry:
-            work.append(registry.run(self.settings.registry_interval_s, self._on_listings))
-        else:
-            work.append(self._follow_registry())
+        self._roster.build(clients, self.listings)
         self.ready.set()
-        async with asyncio.TaskGroup() as group:
-            self._tasks = group
-            for job in work:
-                group.create_task(job)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._roster.run())
+            tasks.create_task(self._keep_up(registry))
+
+    async def _keep_up(self, registry: Registry) -> None:
+        """Hear what the registry says while this process runs: our own, or its owner's."""
+        if self.owns_registry:
+            await registry.run(self.settings.registry_interval_s, self._on_listings)
+        else:
+            await self._follow_registry()
 
     async def _ensure_topics(self) -> None:
         backoff = Backoff(base_s=1.0, cap_s=10.0)
@@ -157,84 +148,9 @@ class ProducerService:
             except KafkaUnavailableError as error:
                 log.warning("the registry cannot be read", error=str(error))
 
-    def _clients(self, session: aiohttp.ClientSession) -> dict[VenueMarket, RestClient]:
-        return {client.market: client for client in rest_clients(self.settings, session)}
-
-    def _build(self, clients: dict[VenueMarket, RestClient]) -> None:
-        self._clocks = clock_watches(clients.values(), self.clock.now_ns)
-        for market in MARKETS:
-            symbols = symbols_of(self.listings, market.venue, market.market)
-            self._rank(market, symbols)
-            scheduler = SnapshotScheduler(clients[market], self._ranks[market], self.clock.now_ns)
-            self._schedulers[market] = scheduler
-            clock = self._clocks[clients[market].base_url]
-            self._shared[market] = SharedParts(self.publisher, scheduler, clients[market].budget, clock)
-            for route in market.routes:
-                parts = shards(market, route, symbols, self.settings.symbols_per_connection)
-                self.shards += [self._shard(market, route, number, pairs) for number, pairs in enumerate(parts)]
-
-    def _rank(self, market: VenueMarket, symbols: Iterable[str]) -> None:
-        self._ranks[market].update({symbol: rank for rank, symbol in enumerate(symbols)})
-
-    def _shard(self, market: VenueMarket, route: SocketRoute, number: int, pairs: dict[str, str]) -> Shard:
-        url = getattr(self.settings, f"{market.host}_ws_url") + route.path
-        limits, attempts = market.socket_limits, self._attempts_of(market, url)
-        scheduler, shared = self._schedulers[market], self._shared[market]
-
-        def make(conn: str, old: Feed | None) -> Line:
-            writer = RecordWriter(
-                self.publisher, conn, market.venue, market.market, route.channels[0], self.settings.partitions
-            )
-            feed = old.heir(writer) if old else Feed(
-                market, route, writer, self.publisher, pairs, scheduler, self.settings.keyframe_interval_s, shared.look
-            )  # fmt: skip
-            connection = Connection(
-                conn, url, feed, self.clock, limits.messages_per_s, attempts, lambda: self.publisher.has_room
-            )
-            return Line(connection, feed)
-
-        change_after_s = self.settings.connection_life_s or (limits.life_s and limits.life_s * CHANGE_AT)
-        return Shard(f"{market.venue}-{market.market}-{route.name}-{number}", make, change_after_s)
-
-    def _attempts_of(self, market: VenueMarket, url: str) -> AttemptPace:
-        """One pace per host, whatever markets it serves."""
-        host, limits = urlsplit(url).netloc, market.socket_limits
-        return self._attempts.setdefault(host, AttemptPace(host, limits.attempts, limits.attempts_window_s))
-
     def _on_listings(self, listings: list[PairListing]) -> None:
-        """The registry has spoken, and its records are on their way: take up what joins, leave what ended."""
         self.listings = listings
-        for market in MARKETS:
-            traded = traded_symbols(listings, market.venue, market.market)
-            self._rank(market, traded)
-            for route in market.routes:
-                self._take_up(market, route, traded)
-            for shard in self._shards_of(market):
-                if shard.heir is None:  # one that is being changed hears the next word of the registry
-                    shard.leading.feed.follow(traded.keys())
-
-    def _shards_of(self, market: VenueMarket, route: SocketRoute | None = None) -> list[Shard]:
-        feeds = [(shard, shard.leading.feed) for shard in self.shards]
-        return [shard for shard, feed in feeds if feed.market is market and route in (None, feed.route)]
-
-    def _take_up(self, market: VenueMarket, route: SocketRoute, traded: dict[str, str]) -> None:
-        """Give each new symbol to the connection that has room for it, or to a new one."""
-        known = {symbol for shard in self._shards_of(market, route) for symbol in shard.leading.feed.pairs}
-        for symbol, pair in traded.items():
-            if symbol not in known and not self._give(market, route, symbol, pair):
-                shard = self._shard(market, route, len(self._shards_of(market, route)), {symbol: pair})
-                self.shards.append(shard)
-                if self._tasks is not None:
-                    self._tasks.create_task(shard.run())
-
-    def _give(self, market: VenueMarket, route: SocketRoute, symbol: str, pair: str) -> bool:
-        for shard in self._shards_of(market, route):
-            feed = shard.leading.feed
-            parts = shards(market, route, {**feed.pairs, symbol: pair}, self.settings.symbols_per_connection)
-            if shard.heir is None and len([*parts]) == 1:
-                feed.take_up({symbol: pair})
-                return True
-        return False
+        self._roster.on_listings(listings)
 
     def _on_lost(self, value: bytes) -> None:
         """A record did not reach Kafka: nothing of its connection's generation may follow it."""
