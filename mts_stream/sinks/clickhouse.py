@@ -78,13 +78,13 @@ class Store:
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str) -> None:
         """Store rows as one block; the token makes a repetition of the same insert nothing."""
         client = await self._connected()
-        types = await self._column_types(table)
+        types = await self._column_types(table, columns)
         try:
             await client.insert(
                 table,
                 list(zip(*rows, strict=True)),
                 column_names=columns,
-                column_types=[types[name] for name in columns],
+                column_types=types,
                 column_oriented=True,
                 settings={**INSERT_SETTINGS, "insert_deduplication_token": f"{token}-{table}"},
             )
@@ -127,9 +127,9 @@ class Store:
         client.database = self.database
         return client
 
-    async def _column_types(self, table: str) -> dict[str, ClickHouseType]:
-        """Read for all tables at once, so that an insert need not ask; again only for a table not seen before."""
-        if table not in self._types:
+    async def _column_types(self, table: str, columns: Sequence[str]) -> list[ClickHouseType]:
+        """Read for all tables at once, so that an insert need not ask; again only for what was not seen before."""
+        if not self._types.get(table, {}).keys() >= set(columns):
             found = await self.query(
                 "SELECT table, name, type FROM system.columns WHERE database = {database:String}",
                 {"database": self.database},
@@ -138,7 +138,10 @@ class Store:
                 self._types.setdefault(name, {})[column] = get_from_name(type_name)
         if table not in self._types:
             raise StoreError(f"table {self.database}.{table} does not exist; run `mts-stream migrate`")
-        return self._types[table]
+        missing = [name for name in columns if name not in self._types[table]]
+        if missing:
+            raise StoreError(f"table {self.database}.{table} has no column {missing[0]}; run `mts-stream migrate`")
+        return [self._types[table][name] for name in columns]
 
     def _translated(self, error: Exception) -> StoreError:
         """What an error means; the text is its first line, without the addresses of frames."""

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, DataError, OperationalError, ProgrammingError
 
-from mts_stream.clickhouse.runner import migrate
+from mts_stream.clickhouse.runner import apply_migrations, migrate
 from mts_stream.errors import StoreError
 from mts_stream.settings import Settings, load_settings
 from mts_stream.sinks.batching import Batch
@@ -105,6 +105,30 @@ async def test_quality_comes_back_by_its_columns(store: Store) -> None:
     )
     assert (offset, corrected, reported) == (Decimal("-1270.5"), Decimal(-1258), None)
     assert (resyncs, records) == ({"gap": 1}, None)
+
+
+async def test_a_column_that_a_migration_adds_is_known_at_the_next_insert(store: Store) -> None:
+    """The sink has stored before it migrates, the list of migrations at least; a column that lacks is named."""
+    await put(store, topics.FUNDING, messages.funding_change(1))
+    columns, row = (*COLUMNS["funding_rates"], "note"), messages.delivery(messages.funding_change(2))
+    values = [(*rows_of(topics.FUNDING, row)[0].values, "x")]
+    with pytest.raises(StoreError, match="funding_rates has no column note; run `mts-stream migrate`"):
+        await store.insert("funding_rates", columns, values, "t")
+    await store.command("ALTER TABLE funding_rates ADD COLUMN note String")
+    await store.insert("funding_rates", columns, values, "t")
+
+    assert await store.query("SELECT note FROM funding_rates ORDER BY note") == [("",), ("x",)]
+
+
+async def test_what_migrates_a_new_database_stores_into_it(clickhouse: str) -> None:
+    """One store for both, as in the sink: it notes each migration, and tables change after that."""
+    store = Store(load_settings(clickhouse_url=clickhouse, clickhouse_database=f"t_{uuid.uuid4().hex[:12]}"))
+    try:
+        await apply_migrations(store)
+        assert await put(store, topics.QUALITY, messages.book_quality(), messages.connection_quality()) == []
+        assert await count(store, "feed_quality") == 2
+    finally:
+        await store.close()
 
 
 async def test_a_message_stored_twice_is_one_row(store: Store) -> None:
