@@ -1,0 +1,71 @@
+"""`python -m tests.benchmarks.player --symbols N`: plays recorded frames as fast as each client reads them.
+
+A process of its own, so that its CPU is not the client's. A connection's path is its book's name. To the client's
+first message it sends every symbol's first frame, to one that holds PLAY all the others.
+"""
+
+import argparse
+import asyncio
+import sys
+from itertools import groupby
+
+import orjson
+import uvloop
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import Frame, Opcode
+
+from tests.benchmarks.recorded_streams import books, stream, symbols
+
+PLAY = b'"play"'
+CHUNK_BYTES = 64 * 1024
+BUFFER_BYTES_MAX = 1024 * 1024
+WAIT_S = 0.001
+
+
+class Player:
+    """Streams by path, each in two parts of whole websocket frames."""
+
+    def __init__(self, count: int) -> None:
+        self._parts: dict[str, tuple[list[bytes], list[bytes]]] = {}
+        for book in books():
+            messages = [Frame(Opcode.TEXT, m).serialize(mask=False) for m in stream(book, symbols(count))]
+            self._parts[f"/{book.conn}"] = _chunks(messages[:count]), _chunks(messages[count:])
+
+    async def handle(self, ws: ServerConnection) -> None:
+        """Both parts when they are asked for; then silence until the client leaves."""
+        assert ws.request is not None
+        opening, rest = self._parts[ws.request.path]
+        await ws.recv()
+        await _write(ws, opening)
+        async for message in ws:
+            if PLAY in (message.encode() if isinstance(message, str) else message):
+                await _write(ws, rest)
+
+
+def _chunks(frames: list[bytes]) -> list[bytes]:
+    sizes, total = [], 0
+    for frame in frames:
+        sizes.append(total // CHUNK_BYTES)
+        total += len(frame)
+    return [b"".join(f for f, _ in group) for _, group in groupby(zip(frames, sizes, strict=True), lambda each: each[1])]
+
+
+async def _write(ws: ServerConnection, chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        while ws.transport.get_write_buffer_size() > BUFFER_BYTES_MAX:
+            await asyncio.sleep(WAIT_S)
+        ws.transport.write(chunk)
+
+
+async def _serve(count: int) -> None:
+    player = Player(count)
+    async with serve(player.handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+        sys.stdout.write(orjson.dumps({"port": next(iter(server.sockets)).getsockname()[1]}).decode() + "\n")
+        sys.stdout.flush()
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # until whoever started us goes
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--symbols", type=int, required=True)
+    uvloop.run(_serve(parser.parse_args().symbols))
