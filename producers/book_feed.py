@@ -38,6 +38,7 @@ class BookFeed:
         self.on_change: Callable[[int, str], None] | None = None
         """Told when the book has come to stand or to be silent, or, with the reason, was found out of step."""
         self._market, self._writer, self._ask = market, writer, ask
+        self._write_frame = writer.frames("depth", symbol, pair)
         self._keyframe_every_ns = keyframe_every_ns
         self._keyframe_due_ns: int | None = None
         self._health_due_ns = 0
@@ -100,7 +101,7 @@ class BookFeed:
         if self._is_silent:
             self._follow_on(frame, received_ns)
             return
-        self._writer.record("depth", "frame", self.symbol, self.pair, received_ns, frame.frame)
+        self._write_frame(received_ns, frame.frame)
         self.has_spoken = True
         try:
             outcome = self.book.on_frame(frame)

@@ -1,6 +1,6 @@
 """One websocket kept open: connects, reads, pings, keeps the venue's limits, and begins anew when it ends.
 
-The only importer of websockets. Reading never waits for Kafka: every frame goes straight to the feed, which cannot
+With its socket the only importer of websockets. Reading never waits for Kafka: every frame goes straight to the feed, which cannot
 block. A connection ends at once for its feed (`down` in the log) and only then for the socket.
 """
 
@@ -17,13 +17,12 @@ from mts_stream.metrics import ATTEMPTS_DELAYED
 from producers.backoff import Backoff
 from producers.clock import SlewedClock
 from producers.pacing import AttemptPace, MessagePace
+from producers.socket import MessageSocket
 
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 MESSAGE_BYTES_MAX = 4 * 2**20
-READ_QUEUE_FRAMES = 1024
 OUTBOX_MESSAGES_MAX = 4096
-YIELD_FRAMES = 64
 TICK_S = 1.0
 KEEP_FREE_FOR_PONG = 1  # of the venue's allowed messages a second: pings and pongs count too
 KEEP_FREE_FOR_PING = KEEP_FREE_FOR_PONG + 1
@@ -135,8 +134,8 @@ class Connection:
             return
         try:
             ws = await connect(
-                self.url, compression=None, max_size=MESSAGE_BYTES_MAX, max_queue=READ_QUEUE_FRAMES,
-                ping_interval=None, open_timeout=OPEN_TIMEOUT_S, close_timeout=CLOSE_TIMEOUT_S, proxy=None,
+                self.url, compression=None, max_size=MESSAGE_BYTES_MAX, ping_interval=None, proxy=None,
+                open_timeout=OPEN_TIMEOUT_S, close_timeout=CLOSE_TIMEOUT_S, create_connection=MessageSocket,
             )  # fmt: skip
         except (OSError, TimeoutError, WebSocketException) as error:
             log.warning("cannot connect", conn=self.name, url=self.url, error=f"{type(error).__name__}: {error}")
@@ -168,17 +167,12 @@ class Connection:
         _raise_bugs(results)
 
     async def _read(self, ws: ClientConnection) -> None:
-        receive, take, now_ns = ws.recv, self._handler.on_message, self._clock.now_ns
-        until_yield = YIELD_FRAMES
-        while True:
-            message = await receive(decode=False)
-            if not self.is_open:
-                return
-            take(message, now_ns())
-            until_yield -= 1
-            if not until_yield:
-                until_yield = YIELD_FRAMES
-                await asyncio.sleep(0)  # a full read queue never suspends by itself
+        assert isinstance(ws, MessageSocket), "made by create_connection"
+        await ws.hand_to(self._take, self._clock.now_ns)
+
+    def _take(self, message: bytes, received_ns: int) -> None:
+        if self.is_open:
+            self._handler.on_message(message, received_ns)
 
     async def _write(self, ws: ClientConnection) -> None:
         while True:

@@ -82,19 +82,18 @@ class Publisher:
 
         What Kafka refuses later is told to the loss listener.
         """
-        waiting = _Waiting(topic, key, value, kind, partition)
-        if not self._backlog and self._produce(waiting):
+        if not self._backlog and self._produce(topic, key, value, kind, partition):
             return True
         if len(self._backlog) >= self._records_max and not must:
             return False
-        self._backlog.append(waiting)
+        self._backlog.append(_Waiting(topic, key, value, kind, partition))
         return True
 
-    def _produce(self, record: _Waiting) -> bool:
+    def _produce(self, topic: str, key: bytes, value: bytes, kind: str, partition: int) -> bool:
         """False while librdkafka's queue is full."""
-        topic, key, value, kind, partition = record
+        listener = self._listeners.get(kind) or self._listener(kind)
         try:
-            self._producer.produce(topic, value, key, partition, on_delivery=self._listener(kind))
+            self._producer.produce(topic, value, key, partition, listener)
         except BufferError:
             if self._full_since_s is None:
                 self._full_since_s = time.monotonic()
@@ -108,16 +107,16 @@ class Publisher:
 
     def _listener(self, kind: str) -> _Confirmed:
         """One callback per kind: counts what is confirmed, and tells what is not."""
-        if kind not in self._listeners:
+        confirmed = self.confirmed
 
-            def on_delivery(error: KafkaError | None, message: Message) -> None:
-                if error is None:
-                    self.confirmed[kind] += 1
-                else:
-                    self._lose(error, message.topic() or "", message.value() or b"")
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                confirmed[kind] += 1
+            else:
+                self._lose(error, message.topic() or "", message.value() or b"")
 
-            self._listeners[kind] = on_delivery
-        return self._listeners[kind]
+        self._listeners[kind] = on_delivery
+        return on_delivery
 
     def _lose(self, error: KafkaError, topic: str, value: bytes) -> None:
         self.lost += 1
@@ -129,7 +128,7 @@ class Publisher:
     def serve(self) -> None:
         """Run the callbacks that are due and move the backlog on."""
         self._producer.poll(0)
-        while self._backlog and self._produce(self._backlog[0]):
+        while self._backlog and self._produce(*self._backlog[0]):
             self._backlog.popleft()
 
     def count(self) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from msgspec import Raw
 
 from mts_stream.domain.market_data import ConnectionState, KnownRange
-from mts_stream.wire.envelope import encode_envelope, encode_frame
+from mts_stream.wire.envelope import EnvelopeHead, encode_envelope, encode_frame, envelope_source
 from mts_stream.wire.topics import RAW
 
 
@@ -59,10 +59,12 @@ class RecordWriter:
         self.is_open = False
         self.on_refused: Callable[[], None] | None = None
         self._outlet, self._channel, self._partitions = outlet, channel, partitions
+        self._source = b""
 
     def open(self, gen: int) -> None:
         """A new generation begins."""
         self.gen, self.seq, self.is_open = gen, 0, True
+        self._source = envelope_source(self.conn, gen)
 
     def close(self, reason: str, now_ns: int) -> None:
         """Say `down` to every partition, if the connection was open, room or not."""
@@ -74,6 +76,22 @@ class RecordWriter:
         """Say `up` or `alive` to every partition."""
         if self.is_open:
             self._status(state, reason, now_ns, must=False)
+
+    def frames(self, channel: str, symbol: str, pair: str) -> Callable[[int, bytes | Raw], None]:
+        """The way for one book's frames: takes when one came and its bytes; `record`, but fast."""
+        head = EnvelopeHead(
+            venue=self.venue, market=self.market, channel=channel, kind="frame", symbol=symbol, pair=pair
+        )  # fmt: skip
+        key, encode, send = pair.encode(), head.encode, self._outlet.send
+
+        def write(received_ns: int, frame: bytes | Raw) -> None:
+            if not self.is_open:
+                return
+            self.seq = seq = self.seq + 1
+            if not send(RAW, key, encode(received_ns, self._source, seq, frame), "frame"):
+                self._refused()
+
+        return write
 
     def record(
         self, channel: str, kind: str, symbol: str, pair: str, received_ns: int, frame: bytes | Raw,

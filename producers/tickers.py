@@ -19,6 +19,7 @@ class TickerFeed:
     ) -> None:
         self.symbol, self.pair = symbol, pair
         self._market, self._writer, self._keyframe_every_ns = market, writer, keyframe_every_ns
+        self._write_frame = writer.frames("funding", symbol, pair)
         self._merged: dict[str, Any] | None = None
         self._last: FundingFrame | None = None
         self._keyframe_due_ns = 0
@@ -60,7 +61,7 @@ class TickerFeed:
         self._last, self._is_fresh = frame, True
         self._merge(frame)
         if not self._is_silent:
-            self._writer.record("funding", "frame", self.symbol, self.pair, received_ns, frame.frame)
+            self._write_frame(received_ns, frame.frame)
         elif self._leader is not None:
             self._try_to_lead(received_ns)
 

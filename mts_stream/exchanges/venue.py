@@ -28,7 +28,7 @@ class DepthFrame(Struct, gc=False):
     """
 
     symbol: str
-    frame: Raw
+    frame: Raw | bytes
     replaces: bool
     last_id: int
     bids: Raw

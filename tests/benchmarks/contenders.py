@@ -23,7 +23,7 @@ from mts_stream.settings import Settings, load_settings
 from mts_stream.wire.kafka import producer_config
 from producers.book_feed import BookFeed
 from producers.clock import SlewedClock
-from producers.connection import MESSAGE_BYTES_MAX, READ_QUEUE_FRAMES, Connection
+from producers.connection import MESSAGE_BYTES_MAX, Connection
 from producers.feeds import Feed
 from producers.publisher import QUEUE_KIB_MAX, Publisher
 from producers.records import RecordWriter
@@ -32,6 +32,7 @@ from tests.benchmarks.recorded_streams import Book, books, symbols
 BARE_TOPIC = "bench.bare"
 PLAY_MESSAGE = b'{"op":"play"}'
 POLL_S = 0.005
+READ_QUEUE_FRAMES = 1024
 GIVE_UP_S = 120.0
 
 Play = Callable[[], Awaitable[None]]
