@@ -1,7 +1,7 @@
 """One websocket kept open: connects, reads, pings, keeps the venue's limits, and begins anew when it ends.
 
-With its socket the only importer of websockets. Reading never waits for Kafka: every frame goes straight to the feed, which cannot
-block. A connection ends at once for its feed (`down` in the log) and only then for the socket.
+With its socket the only importer of websockets. Reading never waits for Kafka: every frame goes straight to the feed,
+which cannot block. A connection ends at once for its feed (`down` in the log) and only then for the socket.
 """
 
 import asyncio

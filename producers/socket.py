@@ -15,6 +15,7 @@ from websockets.protocol import CLOSED, CONNECTING, OPEN, Event
 
 HEAD_END = b"\r\n\r\n"
 TEXT_HEAD, BINARY_HEAD = 0x81, 0x82  # final, no extension (RFC 6455, 5.2)
+BEHIND_BYTES = 64 * 1024
 SIZE_IN_16_BITS, SIZE_IN_64_BITS = 126, 127
 
 Take = Callable[[bytes, int], None]
@@ -55,6 +56,8 @@ class MessageSocket(ClientConnection):
             if self.protocol.state is CONNECTING:
                 data = self._after_handshake(data)
             self._received_ns = self._now_ns()
+            if len(data) >= BEHIND_BYTES:
+                self._let_others_in()
             self._cut(data)
         except Exception as error:
             self._finish(error)
@@ -73,6 +76,16 @@ class MessageSocket(ClientConnection):
         if event.fin:
             message, self._parts = bytes(self._parts), bytearray()
             self._take(message, self._received_ns)
+
+    def _let_others_in(self) -> None:
+        """So much at once means that more waits, and the loop would read on and on before anything else's turn."""
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+            self.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _after_handshake(self, data: bytes) -> bytes:
         """Let the library read the answer to the handshake; the bytes behind it, or none while it is not whole."""

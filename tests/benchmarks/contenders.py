@@ -86,7 +86,7 @@ class _Desk:
 
 
 async def bare(settings: Settings, url: str, count: int, frames: int) -> dict[str, Any]:
-    """`async for message in ws: produce(topic, message, key)`; the keys in turn, so that it fills as many partitions."""
+    """`async for message in ws: produce(topic, message, key)`; the keys in turn, to fill as many partitions."""
     limits = {
         "queue.buffering.max.messages": settings.producer_queue_records,
         "queue.buffering.max.kbytes": QUEUE_KIB_MAX,

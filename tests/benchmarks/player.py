@@ -47,7 +47,9 @@ def _chunks(frames: list[bytes]) -> list[bytes]:
     for frame in frames:
         sizes.append(total // CHUNK_BYTES)
         total += len(frame)
-    return [b"".join(f for f, _ in group) for _, group in groupby(zip(frames, sizes, strict=True), lambda each: each[1])]
+    return [
+        b"".join(f for f, _ in group) for _, group in groupby(zip(frames, sizes, strict=True), lambda each: each[1])
+    ]
 
 
 async def _write(ws: ServerConnection, chunks: list[bytes]) -> None:

@@ -29,6 +29,12 @@ def combined(stream: str, data: bytes) -> bytes:
     return b'{"stream":"%b","data":%b}' % (stream.encode(), data)
 
 
+def fields(incoming: msgspec.Struct) -> dict[str, Any]:
+    """Its fields, raw JSON as bytes."""
+    values = msgspec.structs.asdict(incoming)
+    return {name: bytes(value) if isinstance(value, msgspec.Raw) else value for name, value in values.items()}
+
+
 def depth(**ids: Any) -> DepthFrame:
     """A frame with these ids."""
     return DepthFrame("X", msgspec.Raw(b""), False, ids["u"], msgspec.Raw(), msgspec.Raw(), 0, ids["U"], ids.get("pu"))
@@ -48,6 +54,21 @@ def test_control_frames_name_their_request() -> None:
     assert json.loads(SPOT.subscribe(["a", "b"], 7)) == {"method": "SUBSCRIBE", "params": ["a", "b"], "id": 7}
     assert json.loads(SPOT.unsubscribe(["a"], 8)) == {"method": "UNSUBSCRIBE", "params": ["a"], "id": 8}
     assert json.loads(SPOT.heartbeat(9)) == {"method": "LIST_SUBSCRIPTIONS", "id": 9}
+
+
+@pytest.mark.parametrize("frame", [SPOT_DIFF, PERP_DIFF, PERP_DIFF.replace(b'"st":1', b'"st":2')])
+def test_a_diff_is_the_same_wherever_its_stream_is_named(frame: bytes) -> None:
+    """The keys of a message come in any order, and with others; the usual order is only read faster."""
+    usual = b'{"stream":"x@depth@0ms","data":%b}' % frame
+    for other in (b'{"data":%b,"stream":"x@depth@0ms"}', b'{"stream":"x@depth@0ms", "data": %b , "more":{}}'):
+        assert fields(PERP.classify(other % frame)) == fields(PERP.classify(usual))
+
+
+@pytest.mark.parametrize("end", [b"", b"]", b"}}", b"} x", b',"data":1}', b'"}'])
+def test_a_diff_with_a_broken_end_is_unknown(end: bytes) -> None:
+    """What is no JSON as a whole is no frame, however well it begins."""
+    message = PERP.classify(b'{"stream":"x@depth@0ms","data":%b%b' % (PERP_DIFF, end))
+    assert isinstance(message, Control) and message.kind == "unknown"
 
 
 def test_a_diff_keeps_its_bytes() -> None:

@@ -30,6 +30,24 @@ def depth(last_id: int) -> DepthFrame:
     return DepthFrame("X", msgspec.Raw(b""), False, last_id, msgspec.Raw(), msgspec.Raw(), 0)
 
 
+def test_a_book_frame_is_the_same_in_any_order() -> None:
+    """A topic that stands last is only read slower."""
+    usual = PERP.classify(DELTA)
+    turned = PERP.classify(msgspec.json.encode(dict(reversed(msgspec.json.decode(DELTA).items()))))
+    assert isinstance(usual, DepthFrame) and isinstance(turned, DepthFrame)
+    assert bytes(usual.frame) == DELTA
+    assert (bytes(turned.bids), turned.last_id, turned.replaces) == (bytes(usual.bids), usual.last_id, usual.replaces)
+    assert (turned.exchange_ms, turned.engine_ms, turned.cross_sequence) == (1687940967466, 1687940967464, 66544703342)
+    assert (usual.exchange_ms, usual.engine_ms, usual.cross_sequence) == (1687940967466, 1687940967464, 66544703342)
+
+
+@pytest.mark.parametrize("message", [DELTA[:-1], DELTA + b"x", DELTA.replace(b'"u":177400507,', b"")])
+def test_a_broken_book_frame_is_unknown(message: bytes) -> None:
+    """A frame that is no JSON, or has no `u`, says nothing about a book."""
+    control = PERP.classify(message)
+    assert isinstance(control, Control) and control.kind == "unknown"
+
+
 def test_one_linear_connection_carries_books_and_tickers() -> None:
     """Spot has books alone."""
     assert PERP.topics(PERP.routes[0], "BTCUSDT") == ["orderbook.50.BTCUSDT", "tickers.BTCUSDT"]

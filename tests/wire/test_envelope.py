@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mts_stream.errors import BadRecordError
-from mts_stream.wire.envelope import decode_envelope
+from mts_stream.wire.envelope import EnvelopeHead, decode_envelope, encode_envelope, envelope_source
 from tests.wire.records import BINANCE_DIFF, LISTING, changed, raw
 
 JSON = st.recursive(
@@ -29,6 +29,23 @@ def test_the_frame_is_kept_byte_for_byte(message: object, indent: int) -> None:
     frame = msgspec.json.format(msgspec.json.encode(message), indent=indent)
 
     assert bytes(decode_envelope(raw(frame)).frame) == frame
+
+
+@given(
+    names=st.fixed_dictionaries({name: st.text() for name in ("venue", "market", "channel", "kind", "symbol", "pair")}),
+    conn=st.text(), gen=st.integers(0, 2**63), seq=st.integers(0, 2**63), received_ns=st.integers(0, 2**63),
+    message=JSON,
+)  # fmt: skip
+def test_a_head_made_once_gives_the_same_bytes(
+    names: dict[str, str], conn: str, gen: int, seq: int, received_ns: int, message: object
+) -> None:
+    """The fast way for frames and the general one write the same record, to the byte."""
+    frame = msgspec.json.encode(message)
+    whole = encode_envelope(**names, received_ns=received_ns, conn=conn, gen=gen, seq=seq, frame=frame)
+    head = EnvelopeHead(**names)
+
+    assert head.encode(received_ns, envelope_source(conn, gen), seq, frame) == whole
+    assert head.encode(received_ns, envelope_source(conn, gen), seq, msgspec.Raw(frame)) == whole
 
 
 def test_the_message_id_names_the_record() -> None:

@@ -98,7 +98,7 @@ STREAMS_MAX = 1024  # on one connection (1.1)
 LIFE_S = 86_400.0  # every connection is closed at this age (1.1)
 
 
-_STREAM, _DATA, _DEPTH = b'{"stream":"', b'","data":', b"@depth@"
+_STREAM, _DATA, _DEPTH = b'{"stream":"', b'","data":{', b"@depth@"
 STREAM_NAME_MAX = 96  # bytes up to `data`
 
 
@@ -205,11 +205,12 @@ class _Binance(BinanceRest):
 
 
 def _plain_diff(message: bytes) -> Incoming | None:
-    """A diff as the venue writes it, stream first and data last, read in one pass; None for whatever looks otherwise."""
+    """A diff as the venue writes it, stream first and data last, read in one pass; None for what looks otherwise."""
     data_at = message.find(_DATA, 0, STREAM_NAME_MAX)
-    if data_at < 0 or not message.startswith(_STREAM) or not message.startswith(_DEPTH, message.find(b"@")):
+    is_plain = data_at > 0 and message.startswith(_STREAM) and message.endswith(b"}}")
+    if not is_plain or not message.startswith(_DEPTH, message.find(b"@")):
         return None
-    frame = message[data_at + len(_DATA) : -1]
+    frame = message[data_at + len(_DATA) - 1 : -1]
     try:
         head = _diff_header.decode(frame)
     except UNREADABLE:
