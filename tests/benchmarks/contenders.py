@@ -7,6 +7,7 @@ CPU time is the whole process's, librdkafka's threads included, from the first f
 
 import argparse
 import asyncio
+import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -56,16 +57,24 @@ async def ours(settings: Settings, url: str, count: int, frames: int) -> dict[st
     await _until(lambda: all(book.is_synced for feed in feeds for book in feed.books.values()))
     await _until(lambda: not publisher.queued_records)
 
+    peak_queue = 0
+
+    def is_handed_over(before: int) -> bool:
+        nonlocal peak_queue
+        peak_queue = max(peak_queue, publisher.queued_records)
+        return publisher.handed_over["frame"] - before >= frames
+
     async def play() -> None:
         before = publisher.handed_over["frame"]
         for link in links:
             link.send(PLAY_MESSAGE)
-        await _until(lambda: publisher.handed_over["frame"] - before >= frames)
+        await _until(lambda: is_handed_over(before))
         await _until(lambda: not publisher.queued_records)
 
     result = await _measured(play, frames)
-    result["lost"] = publisher.lost
+    result |= {"lost": publisher.lost}
     result["resyncs"] = sum(book.resyncs for feed in feeds for book in feed.books.values())
+    result |= {"peak_queue": peak_queue, "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
     for task in working:
         task.cancel()
     await asyncio.wait(working)

@@ -14,7 +14,7 @@ import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Frame, Opcode
 
-from tests.benchmarks.recorded_streams import books, stream, symbols
+from tests.benchmarks.recorded_streams import FRAMES_PER_BOOK, books, stream, symbols
 
 PLAY = b'"play"'
 CHUNK_BYTES = 64 * 1024
@@ -25,10 +25,10 @@ WAIT_S = 0.001
 class Player:
     """Streams by path, each in two parts of whole websocket frames."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, frames: int) -> None:
         self._parts: dict[str, tuple[list[bytes], list[bytes]]] = {}
         for book in books():
-            messages = [Frame(Opcode.TEXT, m).serialize(mask=False) for m in stream(book, symbols(count))]
+            messages = [Frame(Opcode.TEXT, m).serialize(mask=False) for m in stream(book, symbols(count), frames)]
             self._parts[f"/{book.conn}"] = _chunks(messages[:count]), _chunks(messages[count:])
 
     async def handle(self, ws: ServerConnection) -> None:
@@ -59,8 +59,8 @@ async def _write(ws: ServerConnection, chunks: list[bytes]) -> None:
         ws.transport.write(chunk)
 
 
-async def _serve(count: int) -> None:
-    player = Player(count)
+async def _serve(count: int, frames: int) -> None:
+    player = Player(count, frames)
     async with serve(player.handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         sys.stdout.write(orjson.dumps({"port": next(iter(server.sockets)).getsockname()[1]}).decode() + "\n")
         sys.stdout.flush()
@@ -70,4 +70,6 @@ async def _serve(count: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--symbols", type=int, required=True)
-    uvloop.run(_serve(parser.parse_args().symbols))
+    parser.add_argument("--frames-per-book", type=int, default=FRAMES_PER_BOOK)
+    given = parser.parse_args()
+    uvloop.run(_serve(given.symbols, given.frames_per_book))

@@ -38,15 +38,15 @@ class Book:
         """The connection's name."""
         return f"{self.market.venue}-{self.market.market}"
 
-    def of(self, symbol: str) -> list[bytes]:
-        """Its messages with another symbol in place of BTCUSDT."""
+    def of(self, symbol: str, frames: int) -> list[bytes]:
+        """Its first messages with another symbol in place of BTCUSDT."""
         upper, lower = symbol.encode(), symbol.lower().encode()
-        return [m.replace(b"BTCUSDT", upper).replace(b"btcusdt", lower) for m in self.messages]
+        return [m.replace(b"BTCUSDT", upper).replace(b"btcusdt", lower) for m in self.messages[:frames]]
 
 
 def symbols(count: int) -> dict[str, str]:
-    """Symbols of seven letters, as BTCUSDT has, and their pairs."""
-    return {f"B{number:02d}USDT": f"B{number:02d}-USDT" for number in range(count)}
+    """Symbols and their pairs."""
+    return {f"B{number:03d}USDT": f"B{number:03d}-USDT" for number in range(count)}
 
 
 def books() -> list[Book]:
@@ -54,9 +54,9 @@ def books() -> list[Book]:
     return [_binance(market) if market.venue == "binance" else _bybit(market) for market in MARKETS]
 
 
-def stream(book: Book, names: dict[str, str]) -> list[bytes]:
+def stream(book: Book, names: dict[str, str], frames: int = FRAMES_PER_BOOK) -> list[bytes]:
     """The messages of one connection: every symbol's first, every symbol's second, and so on."""
-    return [message for turn in zip(*(book.of(name) for name in names), strict=True) for message in turn]
+    return [message for turn in zip(*(book.of(name, frames) for name in names), strict=True) for message in turn]
 
 
 def _binance(market: VenueMarket) -> Book:
