@@ -99,19 +99,23 @@ class Connection:
         self.drop(reason)
 
     async def run(self) -> None:
-        """Connect, and again whenever it ends, until `close`."""
-        ticker = asyncio.create_task(self._tick())
-        try:
-            while not self._is_closing:
-                await self._wait_for_attempt()
-                began_s = asyncio.get_running_loop().time()
-                await self._attempt()
-                self._backoff.held(asyncio.get_running_loop().time() - began_s)
-                if not self._is_closing:
-                    await asyncio.sleep(self._backoff.next_s())
-        finally:
-            self.drop("stopped")
-            ticker.cancel()
+        """Connect, and again whenever it ends, until `close`; what the feed raises at a second ends it too."""
+        async with asyncio.TaskGroup() as group:
+            ticker = group.create_task(self._tick())
+            try:
+                await self._keep_open()
+            finally:
+                self.drop("stopped")
+                ticker.cancel()
+
+    async def _keep_open(self) -> None:
+        while not self._is_closing:
+            await self._wait_for_attempt()
+            began_s = asyncio.get_running_loop().time()
+            await self._attempt()
+            self._backoff.held(asyncio.get_running_loop().time() - began_s)
+            if not self._is_closing:
+                await asyncio.sleep(self._backoff.next_s())
 
     async def _wait_for_attempt(self) -> None:
         while not self._has_room() and not self._is_closing:  # noqa: ASYNC110  room is counted, nobody signals it

@@ -20,7 +20,7 @@ class Handler:
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
-        self.fail = False
+        self.fail = self.fail_at_second = False
         self.first_message: bytes | None = None
 
     def on_open(self, link: Connection, gen: int, now_ns: int) -> None:
@@ -42,6 +42,8 @@ class Handler:
 
     def on_second(self, now_ns: int) -> None:
         """A second passed."""
+        if self.fail_at_second:
+            raise LookupError("a bug")
         self.events.append(("second",))
 
     def on_close(self, reason: str, now_ns: int) -> None:
@@ -220,6 +222,17 @@ async def test_a_bug_is_not_a_lost_connection(server: Server) -> None:
     running = asyncio.create_task(stand.connection.run())
     await until(lambda: server.clients)
     await server.clients[0].send("x")
-    with pytest.raises(LookupError):
+    with pytest.raises(ExceptionGroup) as failed:
         await asyncio.wait_for(running, 10)
+    assert failed.group_contains(LookupError)
     assert stand.handler.events[-1] == ("close", "failed: LookupError")
+
+
+async def test_a_bug_at_a_second_ends_the_connection_too(server: Server) -> None:
+    """Otherwise nothing would be said any more, neither `alive` nor keyframes, and nobody would know."""
+    stand = Stand(server.url)
+    stand.handler.fail_at_second = True
+    with pytest.raises(ExceptionGroup) as failed:
+        await asyncio.wait_for(stand.connection.run(), 10)
+    assert failed.group_contains(LookupError)
+    assert stand.handler.events[-1] == ("close", "stopped")
