@@ -171,7 +171,9 @@ class ProducerBook:
 
     def _replace(self, frame: DepthFrame) -> None:
         self.reset()
-        self._sides = _present(_decode_levels(frame.bids)), _present(_decode_levels(frame.asks))
+        bids, asks = _decode_levels(frame.bids), _decode_levels(frame.asks)
+        _readable((*bids, *asks), self.symbol)
+        self._sides = _present(bids), _present(asks)
         self._known, self._known_text = None, None
         self.last_id, self._is_first, self.is_synced, self._last = frame.last_id, True, True, frame
 
@@ -258,8 +260,13 @@ class ProducerBook:
         return min(1.0, max(0.0, *shares)) if shares else 0.0
 
     def levels(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Sizes by price, bids then asks, as the venue writes them."""
+        """Sizes by price, bids then asks, as the venue writes them; raises ValueError where they cannot be read."""
         self._merge()
+        try:
+            _readable((*self._sides[0].items(), *self._sides[1].items()), self.symbol)
+        except ValueError:
+            self.reset()
+            raise
         return self._sides
 
 

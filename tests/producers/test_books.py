@@ -315,3 +315,24 @@ def test_a_rest_snapshot_with_such_a_price_is_none() -> None:
     with pytest.raises(ValueError):
         book.on_snapshot(BookSnapshot(true.last_id, [("0", "1")], [("101", "1")]))
     assert not book.is_synced and book.buffered_frames == 1
+
+
+@pytest.mark.parametrize("size", ["9" * 400, "1.2.3", "."])
+def test_a_whole_book_with_a_size_that_cannot_be_is_none(size: str) -> None:
+    """The venue's own snapshot, or `u` 1, with a number that the engine would refuse: none at all."""
+    book = ProducerBook(BYBIT, "BTCUSDT")
+
+    with pytest.raises(ValueError):
+        book.on_frame(depth_frame(BYBIT, bybit_frame("snapshot", 5, [["99", "1"]], [["101", size]])))
+    assert not book.is_synced
+
+
+def test_levels_that_another_connection_takes_are_readable() -> None:
+    """What cannot be read is found before a book moves to another connection."""
+    true, book = TrueBook(BYBIT), ProducerBook(BYBIT, "BTCUSDT")
+    book.on_frame(true.snapshot_frame())
+    book.on_frame(depth_frame(BYBIT, bybit_frame("delta", 101, [["98", "9" * 400]], [])))
+
+    with pytest.raises(ValueError):
+        book.levels()
+    assert not book.is_synced
