@@ -60,7 +60,8 @@ class MessageSocket(ClientConnection):
                 self._let_others_in()
             self._cut(data)
         except Exception as error:
-            self._finish(error)
+            if not self._finish(error):
+                raise
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end: whoever waits in `hand_to` hears why."""
@@ -128,9 +129,12 @@ class MessageSocket(ClientConnection):
     def _wait_with(self, message: bytes, _: int) -> None:
         self._early.append(message)
 
-    def _finish(self, error: Exception) -> None:
-        if self._end is not None and not self._end.done():
-            self._end.set_exception(error)
+    def _finish(self, error: Exception) -> bool:
+        """Whether anybody waits to hear it."""
+        if self._end is None or self._end.done():
+            return False
+        self._end.set_exception(error)
+        return True
 
 
 def _frame_end(data: bytes, at: int) -> int | None:

@@ -23,9 +23,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from mts_stream.settings import Settings, load_settings
 from mts_stream.wire.kafka import producer_config
 from producers.book_feed import BookFeed
+from producers.books import ProducerBook
 from producers.clock import SlewedClock
 from producers.connection import MESSAGE_BYTES_MAX, Connection
 from producers.feeds import Feed
+from producers.pacing import AttemptPace
 from producers.publisher import QUEUE_KIB_MAX, Publisher
 from producers.records import RecordWriter
 from tests.benchmarks.recorded_streams import Book, books, symbols
@@ -52,7 +54,7 @@ async def ours(settings: Settings, url: str, count: int, frames: int) -> dict[st
             book.market, book.route, writer, publisher, symbols(count), _Desk(book, clock), settings.keyframe_interval_s
         )
         feeds.append(feed)
-        links.append(Connection(book.conn, f"{url}/{book.conn}", feed, clock, 1000))
+        links.append(Connection(book.conn, f"{url}/{book.conn}", feed, clock, 1000, AttemptPace("player", 100, 1.0)))
     working = [asyncio.create_task(work) for work in (publisher.run(), *(link.run() for link in links))]
     await _until(lambda: all(book.is_synced for feed in feeds for book in feed.books.values()))
     await _until(lambda: not publisher.queued_records)
@@ -71,14 +73,30 @@ async def ours(settings: Settings, url: str, count: int, frames: int) -> dict[st
         await _until(lambda: is_handed_over(before))
         await _until(lambda: not publisher.queued_records)
 
+    merging = _MergingTime()
     result = await _measured(play, frames)
-    result |= {"lost": publisher.lost}
+    result |= {"merging_s": merging.spent_s, "lost": publisher.lost}
     result["resyncs"] = sum(book.resyncs for feed in feeds for book in feed.books.values())
     result |= {"peak_queue": peak_queue, "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
     for task in working:
         task.cancel()
     await asyncio.wait(working)
     return result
+
+
+class _MergingTime:
+    """CPU seconds spent on merging levels into the books from now on: what a compiled book would take over."""
+
+    def __init__(self) -> None:
+        self.spent_s = 0.0
+        merge = ProducerBook._merge
+
+        def timed(book: ProducerBook) -> None:
+            began_s = time.thread_time()
+            merge(book)
+            self.spent_s += time.thread_time() - began_s
+
+        ProducerBook._merge = timed  # type: ignore[method-assign]
 
 
 class _Desk:
