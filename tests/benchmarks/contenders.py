@@ -30,10 +30,11 @@ from producers.feeds import Feed
 from producers.pacing import AttemptPace
 from producers.publisher import QUEUE_KIB_MAX, Publisher
 from producers.records import RecordWriter
+from tests.benchmarks.player import PLAY
 from tests.benchmarks.recorded_streams import Book, books, symbols
 
 BARE_TOPIC = "bench.bare"
-PLAY_MESSAGE = b'{"op":"play"}'
+PLAY_MESSAGE = orjson.dumps(PLAY)
 POLL_S = 0.005
 READ_QUEUE_FRAMES = 1024
 GIVE_UP_S = 120.0
@@ -137,7 +138,7 @@ async def bare(settings: Settings, url: str, count: int, frames: int) -> dict[st
         working = [asyncio.create_task(read(ws, cycle(symbols(count).values()))) for ws in sockets]
         working.append(asyncio.create_task(poll()))
         for ws in sockets:
-            await ws.send(b'{"op":"subscribe"}', text=True)
+            await ws.send(b'{"op":"open"}', text=True)
         opening = count * len(sockets)
         await _until(lambda: sent >= opening and not len(producer))
 

@@ -1,13 +1,14 @@
 """`python -m tests.benchmarks.player --symbols N`: plays recorded frames as fast as each client reads them.
 
 A process of its own, so that its CPU is not the client's. A connection's path is its book's name. To the client's
-first message it sends every symbol's first frame, to one that holds PLAY all the others.
+first message it sends every symbol's first frame, to PLAY all the others.
 """
 
 import argparse
 import asyncio
 import sys
 from itertools import groupby
+from typing import Any
 
 import orjson
 import uvloop
@@ -16,7 +17,7 @@ from websockets.frames import Frame, Opcode
 
 from tests.benchmarks.recorded_streams import FRAMES_PER_BOOK, books, stream, symbols
 
-PLAY = b'"play"'
+PLAY = {"op": "play"}
 CHUNK_BYTES = 64 * 1024
 BUFFER_BYTES_MAX = 1024 * 1024
 WAIT_S = 0.001
@@ -32,14 +33,28 @@ class Player:
             self._parts[f"/{book.conn}"] = _chunks(messages[:count]), _chunks(messages[count:])
 
     async def handle(self, ws: ServerConnection) -> None:
-        """Both parts when they are asked for; then silence until the client leaves."""
+        """Both parts when they are asked for, and the acks of subscriptions; silence until the client leaves."""
         assert ws.request is not None
         opening, rest = self._parts[ws.request.path]
-        await ws.recv()
-        await _write(ws, opening)
+        is_first = True
         async for message in ws:
-            if PLAY in (message.encode() if isinstance(message, str) else message):
+            request = orjson.loads(message)
+            if (ack := _ack(request)) is not None:
+                await ws.send(ack, text=True)
+            if is_first:
+                await _write(ws, opening)
+            elif request == PLAY:
                 await _write(ws, rest)
+            is_first = False
+
+
+def _ack(request: dict[str, Any]) -> bytes | None:
+    """As the venue of the request answers it."""
+    if "method" in request:
+        return orjson.dumps({"result": None, "id": request["id"]})
+    if request.get("op") == "subscribe":
+        return orjson.dumps({"success": True, "ret_msg": "", "op": "subscribe", "req_id": request["req_id"]})
+    return None
 
 
 def _chunks(frames: list[bytes]) -> list[bytes]:

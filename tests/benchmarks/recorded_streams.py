@@ -6,7 +6,7 @@ a fault of tests/data/conformance, played again from its snapshot until it has a
 
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -30,8 +30,9 @@ class Book:
 
     @property
     def route(self) -> SocketRoute:
-        """Where its depth is."""
-        return next(route for route in self.market.routes if "depth" in route.channels)
+        """Where its depth is, and nothing else."""
+        route = next(route for route in self.market.routes if "depth" in route.channels)
+        return replace(route, channels=("depth",))
 
     @property
     def conn(self) -> str:
