@@ -28,7 +28,7 @@ class DepthFrame(Struct, gc=False):
     """
 
     symbol: str
-    frame: Raw | bytes
+    frame: Raw
     replaces: bool
     last_id: int
     bids: Raw

@@ -98,10 +98,6 @@ STREAMS_MAX = 1024  # on one connection (1.1)
 LIFE_S = 86_400.0  # every connection is closed at this age (1.1)
 
 
-_STREAM, _DATA, _DEPTH = b'{"stream":"', b'","data":{', b"@depth@"
-STREAM_NAME_MAX = 96  # bytes up to `data`
-
-
 class _Combined(msgspec.Struct):
     stream: str = ""
     data: Raw = Raw(b"")
@@ -113,15 +109,15 @@ class _Combined(msgspec.Struct):
     e: str = ""
 
 
-class _DiffHeader(msgspec.Struct, gc=False, kw_only=True):
-    E: Millis  # in the order of the wire, which is the fastest to read
+class _DiffHeader(msgspec.Struct, gc=False):
     s: str
+    E: Millis
     U: Id
     u: Id
-    pu: Id | None = None
-    st: int = 1
     b: Raw
     a: Raw
+    pu: Id | None = None
+    st: int = 1
 
 
 class _MarkHeader(msgspec.Struct, gc=False):
@@ -174,8 +170,6 @@ class _Binance(BinanceRest):
 
     def classify(self, message: bytes) -> Incoming:
         """A combined frame by its stream's name, which alone tells a diff from a partial book (1.2)."""
-        if (frame := _plain_diff(message)) is not None:
-            return frame
         try:
             combined = _combined.decode(message)
             if not combined.stream:
@@ -204,26 +198,6 @@ class _Binance(BinanceRest):
         return BookSnapshot(book.lastUpdateId, book.bids, book.asks)
 
 
-def _plain_diff(message: bytes) -> Incoming | None:
-    """A diff as the venue writes it, stream first and data last, read in one pass; None for what looks otherwise."""
-    data_at = message.find(_DATA, 0, STREAM_NAME_MAX)
-    is_plain = data_at > 0 and message.startswith(_STREAM) and message.endswith(b"}}")
-    if not is_plain or not message.startswith(_DEPTH, message.find(b"@")):
-        return None
-    frame = message[data_at + len(_DATA) - 1 : -1]
-    try:
-        head = _diff_header.decode(frame)
-    except UNREADABLE:
-        return None
-    return _diff_frame(head, frame)
-
-
-def _diff_frame(head: _DiffHeader, frame: bytes | Raw) -> Incoming:
-    if head.st != 1:
-        return Control("ignored", detail="other_market")
-    return DepthFrame(head.s, frame, False, head.u, head.b, head.a, head.E, head.U, head.pu)
-
-
 def _control(message: _Combined) -> Control:
     request_id = "" if message.id is None else str(message.id)
     if message.error is not None or message.code is not None:
@@ -240,7 +214,12 @@ def _control(message: _Combined) -> Control:
 def _stream_frame(combined: _Combined) -> Incoming:
     _, _, kind = combined.stream.partition("@")
     if kind.startswith("depth@"):
-        return _diff_frame(_diff_header.decode(combined.data), combined.data)
+        head = _diff_header.decode(combined.data)
+        if head.st != 1:
+            return Control("ignored", detail="other_market")
+        return DepthFrame(
+            head.s, combined.data, False, head.u, head.b, head.a, head.E, first_id=head.U, previous_id=head.pu
+        )
     if kind.startswith("markPrice"):
         mark = _mark_header.decode(combined.data)
         return (

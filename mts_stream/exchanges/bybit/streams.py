@@ -141,15 +141,7 @@ class _BookHeader(msgspec.Struct, gc=False):
     seq: Id = 0
 
 
-class _BookMessage(msgspec.Struct, gc=False):
-    type: str
-    ts: Millis
-    data: _BookHeader
-    cts: Millis = 0
-
-
 _message = msgspec.json.Decoder(_Message)
-_book_message = msgspec.json.Decoder(_BookMessage)
 _book_header = msgspec.json.Decoder(_BookHeader)
 _ticker_data = msgspec.json.Decoder(dict[str, Any])
 
@@ -188,12 +180,10 @@ class BybitMarket(BybitRest):
 
     def classify(self, message: bytes) -> Incoming:
         """A frame by its topic; its keys come in any order (2.2)."""
-        if (frame := _plain_book(message)) is not None:
-            return frame
         try:
             head = _message.decode(message)
             if head.topic.startswith("orderbook."):
-                return _book_frame(head, _book_header.decode(head.data), message)
+                return _book_frame(head, message)
             if head.topic.startswith("tickers."):
                 return _ticker_frame(head, message)
         except UNREADABLE as error:
@@ -236,22 +226,14 @@ class BybitPerp(BybitMarket):
     socket_limits = SocketLimits(10, 100, 500, 300, HEARTBEAT_S, characters_per_connection=CHARACTERS_MAX)
 
 
-def _plain_book(message: bytes) -> Incoming | None:
-    """A book's frame with its topic first, as the venue writes it, read in one pass; None for what looks otherwise."""
-    if not message.startswith(b'{"topic":"orderbook.'):
-        return None
-    try:
-        head = _book_message.decode(message)
-    except UNREADABLE:
-        return None
-    return _book_frame(head, head.data, message)
-
-
-def _book_frame(head: _Message | _BookMessage, book: _BookHeader, message: bytes) -> Incoming:
+def _book_frame(head: _Message, message: bytes) -> Incoming:
+    book = _book_header.decode(head.data)
     if head.type not in ("snapshot", "delta"):
         return Control("unknown", detail=f"orderbook of type {head.type!r}")
-    replaces = _replaces(head.type, book.u)
-    return DepthFrame(book.s, message, replaces, book.u, book.b, book.a, head.ts, 0, None, head.cts, book.seq)
+    return DepthFrame(
+        book.s, Raw(message), _replaces(head.type, book.u), book.u, book.b, book.a, head.ts,
+        engine_ms=head.cts, cross_sequence=book.seq,
+    )  # fmt: skip
 
 
 def _ticker_frame(head: _Message, message: bytes) -> FundingFrame:
