@@ -7,7 +7,6 @@ CPU time is the whole process's, librdkafka's threads included, from the first f
 
 import argparse
 import asyncio
-import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -30,6 +29,7 @@ from producers.feeds import Feed
 from producers.pacing import AttemptPace
 from producers.publisher import QUEUE_KIB_MAX, Publisher
 from producers.records import RecordWriter
+from tests.benchmarks.memory import peak_memory_mb
 from tests.benchmarks.player import PLAY
 from tests.benchmarks.recorded_streams import Book, books, symbols
 
@@ -78,7 +78,7 @@ async def ours(settings: Settings, url: str, count: int, frames: int) -> dict[st
     result = await _measured(play, frames)
     result |= {"merging_s": merging.spent_s, "lost": publisher.lost}
     result["resyncs"] = sum(book.resyncs for feed in feeds for book in feed.books.values())
-    result |= {"peak_queue": peak_queue, "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    result |= {"peak_queue": peak_queue, "peak_rss_mb": peak_memory_mb()}
     for task in working:
         task.cancel()
     await asyncio.wait(working)

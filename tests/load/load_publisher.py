@@ -49,7 +49,7 @@ def _publish(kafka: str, rate: int, seconds: int) -> dict[str, Any]:
 
 
 def _broker() -> psutil.Process:
-    return next(child for child in psutil.Process().children() if "kafka.Kafka" in child.cmdline())
+    return next(child for child in psutil.Process().children(recursive=True) if "kafka.Kafka" in child.cmdline())
 
 
 def _show(rate: int, seconds: int, result: dict[str, Any], broker_s: float, broker_rss: int) -> None:

@@ -7,7 +7,6 @@ connection would be held back, does the schedule wait, and the JSON line that it
 import argparse
 import asyncio
 import gzip
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from mts_stream.wire.envelope import decode_envelope
 from producers.clock import SlewedClock
 from producers.publisher import Publisher
 from producers.records import RecordWriter
+from tests.benchmarks.memory import peak_memory_mb
 
 CAPTURE = Path(__file__).parents[1] / "data" / "conformance" / "btc.jsonl.gz"
 PAIRS = 200
@@ -98,7 +98,7 @@ async def publish(kafka: str, rate: int, seconds: float) -> dict[str, Any]:
         "held_back_s": held_back_s,
         "last_confirmed_after_s": time.perf_counter() - began_s - sending_s,
         "peak_queue": peak_queue,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_rss_mb": peak_memory_mb(),
         "cpu_share": (time.process_time() - cpu_s) / (time.perf_counter() - began_s),
     }
 
