@@ -67,6 +67,14 @@ def schedule(publisher: Publisher, partitions: int) -> Iterator[tuple[Write, byt
             yield write, frame
 
 
+async def wait_for_room(publisher: Publisher) -> float:
+    """How long it took, in seconds."""
+    began_s = time.perf_counter()
+    while not publisher.has_room:
+        await asyncio.sleep(TICK_S)
+    return time.perf_counter() - began_s
+
+
 async def publish(kafka: str, rate: int, seconds: float) -> dict[str, Any]:
     """Send `rate` records a second for so long, and wait until all are confirmed."""
     settings = load_settings(kafka_bootstrap_servers=kafka)
@@ -82,10 +90,8 @@ async def publish(kafka: str, rate: int, seconds: float) -> dict[str, Any]:
         sent += due
         peak_queue = max(peak_queue, publisher.queued_records)
         await asyncio.sleep(TICK_S)
-        waiting_s = time.perf_counter()
-        while not publisher.has_room:
-            await asyncio.sleep(TICK_S)
-        held_back_s += time.perf_counter() - waiting_s
+        if not publisher.has_room:
+            held_back_s += await wait_for_room(publisher)
     sending_s = time.perf_counter() - began_s
     unconfirmed = await publisher.flush(FLUSH_S)
     serving.cancel()
