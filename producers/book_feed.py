@@ -43,6 +43,7 @@ class BookFeed:
         self._keyframe_due_ns: int | None = None
         self._health_due_ns = 0
         self._ask_due_ns: int | None = None  # while an answer is awaited: when to ask again
+        self._is_asked = False  # whether a request went out since this connection began
         self.has_spoken = False
         self._crossed_since_ns: int | None = None
         self._is_silent = False
@@ -71,12 +72,13 @@ class BookFeed:
 
     def keep_frames(self, wanted: bool) -> None:
         """Keep the frames from now on, so that a snapshot that is asked for now can be joined to them; or no more."""
+        self._is_asked |= wanted
         self.book.keep_frames(wanted)
 
     def reset(self) -> None:
         """The connection is new or lost."""
         self.book.reset()
-        self.has_spoken = False
+        self.has_spoken = self._is_asked = False
         self._ask_due_ns = self._keyframe_due_ns = self._crossed_since_ns = None
         self._lag.forget()
         self._quiet.forget()
@@ -158,8 +160,16 @@ class BookFeed:
         self._keyframe(now_ns)
 
     def on_snapshot(self, snapshot: BookSnapshot, body: bytes, now_ns: int) -> None:
-        """A REST answer came: keep it for audit, and write the merged book where it joins the frames."""
+        """A REST answer came: keep it for audit, and write the merged book where it joins the frames.
+
+        One to an earlier connection's request is left: it may be from before a restart, with higher ids than all that
+        comes now, and then nothing would ever contradict it.
+        """
         if not self._writer.is_open or self._is_silent:
+            return
+        if not self._is_asked:
+            if not self.is_synced:
+                self._ask_due_ns = now_ns if self.has_spoken else None
             return
         self._ask_due_ns = None
         self._writer.record("depth", "snapshot", self.symbol, self.pair, now_ns, body)

@@ -157,11 +157,13 @@ class FakeLink:
 
 @dataclass
 class FakeDesk:
-    """Keeps which books want a snapshot."""
+    """Keeps which books want a snapshot; `is_asking` False while an earlier request for the same is on its way."""
 
     wanted: list[Any] = field(default_factory=list)
+    is_asking: bool = True
 
     def request(self, book: Any) -> None:
         """Keep a wish, as if the request went out at once."""
-        book.keep_frames(True)
+        if self.is_asking:
+            book.keep_frames(True)
         self.wanted.append(book)
