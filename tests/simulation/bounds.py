@@ -10,8 +10,8 @@ from producers.simulator.faults.catalog import CATALOG
 from tests.simulation.rig import REGISTRY_S
 
 MIXED = "mixed"
-KILLED, LOG_FULL = "producers_killed", "log_full"
-OUR_FAULTS = (KILLED, LOG_FULL)
+KILLED, LOG_FULL, FROM_BEFORE = "producers_killed", "log_full", "answer_from_before"
+STORIES = (KILLED, LOG_FULL, FROM_BEFORE)
 START_S = 20.0
 
 NEXT_FRAME_S = 1.0
@@ -48,6 +48,7 @@ _SPECIAL = {
         seen_s=6.0, why="the first word of the next process, 4 s later at most: until then nothing is judged"
     ),
     LOG_FULL: Bound(recovered_s=RETRY_S, why="the first record that is refused: `down`, which is never refused"),
+    FROM_BEFORE: Bound(recovered_s=RETRY_S),
     MIXED: Bound(seen_s=5.2, recovered_s=RETRY_S, why="the slowest of them"),
 }
 

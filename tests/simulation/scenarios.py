@@ -1,6 +1,7 @@
 """What is played: one fault by its name at one venue, or a stretch of the mix; each gives an Outcome."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -9,7 +10,7 @@ from producers.simulator.faults.active import Fault
 from producers.simulator.faults.catalog import BOOK, CATALOG, MIX, VENUE, FaultKind
 from producers.simulator.settings import SimulatorSettings
 from producers.simulator.universe import BINANCE, BookKey
-from tests.simulation.bounds import KILLED, MIXED, START_S, Bound, bound_of
+from tests.simulation.bounds import FROM_BEFORE, KILLED, LOG_FULL, MIXED, START_S, Bound, bound_of
 from tests.simulation.rig import REGISTRY_S, Run, running
 from tests.simulation.witness import VALID
 
@@ -30,6 +31,8 @@ REGISTRY_FAULT_S = REGISTRY_S + 1.0
 """What the registry has to meet, as where no book asks for a snapshot, is played so long."""
 
 OUR_FAULTS_S = 0.5, 4.0
+ASKED_S = 0.3
+"""By then a snapshot is asked for."""
 
 MIX_FIRST_S, MIX_LAST_S = 3.0, 25.0
 MIX_PAIRS = 2
@@ -95,33 +98,60 @@ async def play_named(name: str, venue: str, seed: int) -> Outcome:
     return outcome
 
 
-async def play_own(name: str, seed: int) -> Outcome:
-    """One of our own faults: producers killed without a word and started anew, or a log that takes nothing."""
-    outcome = Outcome(name, seed, "ours")
+async def play_story(name: str, seed: int) -> Outcome:
+    """What no fault of the catalogue does alone: each story breaks every book that it concerns, and heals."""
+    outcome = Outcome(name, seed, "all")
     rng = Random(f"{seed}/{name}")
     try:
         async with running(SimulatorSettings(pairs=1, seed=seed, **EPISODES)) as run:
             await run.until_valid(START_S)
-            await asyncio.sleep(rng.uniform(0.0, 1.0))
+            await run.let_pass(rng.uniform(0.0, 1.0))
             run.witness.forget_states()
-            away_s = rng.uniform(*OUR_FAULTS_S)
-            if name == KILLED:
-                await run.kill()
-                await asyncio.sleep(away_s)
-                run.start()
-            else:
-                run.sink.has_room = False
-                await asyncio.sleep(away_s)
-                run.sink.has_room = True
-            await run.until(
-                lambda: run.witness.disturbed() == run.witness.books.keys(), END_AFTER_S, run.witness.states
-            )
+            concerned = await _STORIES[name](run, rng)
+            await run.until(lambda: run.witness.disturbed() >= concerned, END_AFTER_S, run.witness.states)
             await _recover(run, outcome, [])
             _note(run, outcome)
-            outcome.met = 1
     except AssertionError as error:
         outcome.problems.append(str(error))
     return outcome
+
+
+async def _kill_producers(run: Run, rng: Random) -> set[BookKey]:
+    """Killed without a word, and started anew."""
+    await run.kill()
+    await asyncio.sleep(rng.uniform(*OUR_FAULTS_S))
+    run.start()
+    return set(run.witness.books)
+
+
+async def _fill_log(run: Run, rng: Random) -> set[BookKey]:
+    """The log takes nothing for a while."""
+    run.sink.has_room = False
+    await asyncio.sleep(rng.uniform(*OUR_FAULTS_S))
+    run.sink.has_room = True
+    return set(run.witness.books)
+
+
+async def _answer_from_before(run: Run, rng: Random) -> set[BookKey]:
+    """Snapshots are on their way while Binance starts anew with other ids: they come on connections that never asked.
+
+    bybit's come on the socket itself.
+    """
+    concerned = {key for key in run.witness.books if key[0] == BINANCE}
+    for venue, market, symbol in concerned:
+        run.simulator.inject("slow_rest", venue, market, duration_s=1.0, delay_s=rng.choice((3.0, 6.0)))
+        run.simulator.inject("lost_frames", venue, market, symbol, frames=1)
+    await run.until(lambda: run.witness.disturbed() >= concerned, END_AFTER_S, run.witness.states)
+    await run.let_pass(ASKED_S)
+    run.simulator.inject("venue_restart", BINANCE)
+    return concerned
+
+
+_STORIES: dict[str, Callable[[Run, Random], Coroutine[None, None, set[BookKey]]]] = {
+    KILLED: _kill_producers,
+    LOG_FULL: _fill_log,
+    FROM_BEFORE: _answer_from_before,
+}
 
 
 async def play_mix(seed: int) -> Outcome:

@@ -9,9 +9,9 @@ import os
 import pytest
 
 from producers.simulator.faults.catalog import CATALOG
-from tests.simulation.bounds import OUR_FAULTS
+from tests.simulation.bounds import STORIES
 from tests.simulation.conftest import Play
-from tests.simulation.scenarios import play_mix, play_named, play_own
+from tests.simulation.scenarios import play_mix, play_named, play_story
 
 SEEDS = int(os.environ.get("CONFORMANCE_SEEDS", "2"))
 SEEDS_NAMED = max(1, SEEDS // 40)
@@ -36,9 +36,9 @@ async def test_every_fault_by_its_name(seed: int, play: Play) -> None:
     assert {outcome.fault for outcome in outcomes} == CATALOG.keys()
 
 
-async def test_faults_of_our_own(play: Play) -> None:
-    """Producers that are killed and started anew, or a log without room, leave no hole that looks like a book."""
-    await play(play_own(name, seed) for name in OUR_FAULTS for seed in range(1, 2 * SEEDS_NAMED + 1))
+async def test_stories(play: Play) -> None:
+    """Producers killed, a log without room, an answer from before a restart: no hole looks like a book."""
+    await play(play_story(name, seed) for name in STORIES for seed in range(1, 2 * SEEDS_NAMED + 1))
 
 
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, GROUP))
