@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     slippage_bps: NotNegative = Decimal(1)
     min_notional: NotNegative = Decimal(100)
     max_notional: Annotated[Exact, Field(gt=0)] = Decimal(50000)
+    max_depth_share: Annotated[Exact, Field(gt=0, le=1)] = Decimal(1)
     holding_hours: NotNegative = Decimal(8)
     arbitrage_min_profit_usd: Exact = Decimal("10.00")
     arbitrage_min_profit_bps: Exact = Decimal(5)
@@ -163,6 +164,7 @@ class Settings(BaseSettings):
             slippage_bps=self.slippage_bps,
             min_notional=self.min_notional,
             max_notional=self.max_notional,
+            max_depth_share=self.max_depth_share,
             holding_hours=self.holding_hours,
             min_profit_usd=self.arbitrage_min_profit_usd,
             min_profit_bps=self.arbitrage_min_profit_bps,
@@ -184,6 +186,7 @@ ECONOMIC_VARIABLES = (
     "SLIPPAGE_BPS",
     "MIN_NOTIONAL",
     "MAX_NOTIONAL",
+    "MAX_DEPTH_SHARE",
     "HOLDING_HOURS",
     "ARBITRAGE_MIN_PROFIT_USD",
     "ARBITRAGE_MIN_PROFIT_BPS",

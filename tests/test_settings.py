@@ -61,6 +61,8 @@ def test_a_keyword_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ("MIN_NOTIONAL", "1e15"),
         ("MIN_NOTIONAL", "0.0000000000001"),
         ("MAX_NOTIONAL", "0"),
+        ("MAX_DEPTH_SHARE", "0"),
+        ("MAX_DEPTH_SHARE", "1.01"),
         ("PARTITIONS", "0"),
         ("PARTITIONS", "1.5"),
         ("WEB_PORT", "0"),
@@ -211,6 +213,14 @@ def test_equal_settings_have_one_name() -> None:
         load_settings(min_notional="100.00", routes="spot>perp,perp>perp,spot>spot").economics().config_id
         == load_settings().economics().config_id
     )
+
+
+def test_a_default_configuration_keeps_its_name() -> None:
+    """The defaults' `config_id` is that of the first version: a setting that came later counts where it is changed."""
+    first = "40051a4021b13e7011ee53d5bedc81209c88927646614d8afd26f23afeceb33a"
+
+    assert load_settings().economics().config_id == first
+    assert load_settings(max_depth_share="0.5").economics().config_id != first
 
 
 def test_economic_variables_are_told_as_strings() -> None:

@@ -18,6 +18,7 @@ class Route(NamedTuple):
     sell_market: str
 
 
+LATER_SETTINGS = ("max_depth_share",)  # a default of these may not change any more
 DEFAULT_ROUTES = (Route("perp", "perp"), Route("spot", "spot"), Route("spot", "perp"))
 
 
@@ -29,6 +30,7 @@ class EconomicSettings:
     slippage_bps: Decimal = Decimal(1)
     min_notional: Decimal = Decimal(100)
     max_notional: Decimal = Decimal(50000)
+    max_depth_share: Decimal = Decimal(1)
     holding_hours: Decimal = Decimal(8)
     min_profit_usd: Decimal = Decimal(10)
     min_profit_bps: Decimal = Decimal(5)
@@ -45,13 +47,22 @@ class EconomicSettings:
 
     @cached_property
     def config_id(self) -> str:
-        """sha256 of the economic settings and the fee table, in hexadecimal."""
-        lines = [f"{name}={self._canonical(name)}" for name in sorted(self.__dataclass_fields__) if name != "fees"]
+        """sha256 of the economic settings and the fee table, in hexadecimal.
+
+        A setting of LATER_SETTINGS stands in it only where it is not its default: what a setting leaves as it was
+        keeps its name over an upgrade.
+        """
+        lines = [f"{name}={self._canonical(name)}" for name in sorted(self.__dataclass_fields__) if self._names(name)]
         lines += [
             f"fee={f.venue},{f.market},{f.fee_group},{f.taker_bps.normalize():f},{f.valid_from.isoformat()}"
             for f in self.fees.fees
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def _names(self, name: str) -> bool:
+        if name in LATER_SETTINGS:
+            return bool(getattr(self, name) != self.__dataclass_fields__[name].default)
+        return name != "fees"
 
     def _canonical(self, name: str) -> str:
         value = getattr(self, name)

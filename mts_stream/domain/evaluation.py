@@ -1,5 +1,6 @@
 """One direction judged at one moment: the outcome is the first rule of DESIGN section 5 that holds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import lcm
 
@@ -10,11 +11,13 @@ from mts_stream.domain.exact import (
     DECIMALS,
     FRACTION_SCALE,
     SCALE,
+    SHARE_SCALE,
     plain_rounded,
     scaled_decimal,
 )
 from mts_stream.domain.leg import Leg
-from mts_stream.domain.pricing import Amounts, Costs, PairScale, Walk, walk
+from mts_stream.domain.order_book import ScaledLevel
+from mts_stream.domain.pricing import Amounts, Costs, PairScale, Walk, counted, walk
 from mts_stream.domain.sequencing import VALID
 from mts_stream.domain.windows import EDGE_DECIMALS, Edge, WalkedNets
 
@@ -39,6 +42,7 @@ class Limits:
     max_edge_bps: int  # 10^-12 bps
     slippage: int
     holding_ns: int
+    depth_share: int  # 10^-12
 
     @classmethod
     def of(cls, settings: EconomicSettings, scale: PairScale) -> "Limits":
@@ -59,6 +63,7 @@ class Limits:
             bps("max_edge_bps"),
             bps("slippage_bps"),
             int(settings.holding_hours * NS_PER_HOUR),
+            int(settings.max_depth_share * SHARE_SCALE),
         )
 
 
@@ -151,10 +156,21 @@ class Judge:
         return Evaluation(SIGNAL, edge, amounts)
 
     def _walk(self, max_notional: int, costs: Costs | None) -> Walk:
+        return walk(*self.counted_levels(), max_notional, self.lot, costs)
+
+    def counted_levels(self) -> tuple[Iterator[ScaledLevel], Iterator[ScaledLevel]]:
+        """The asks of the buy leg and the bids of the sell leg from the best, as far as MAX_DEPTH_SHARE counts them."""
+        asks, bids = self.levels()
+        share = self.limits.depth_share
+        if share == SHARE_SCALE:
+            return asks, bids
+        return counted(asks, share, self.buy.factors.lot), counted(bids, share, self.sell.factors.lot)
+
+    def levels(self) -> tuple[Iterator[ScaledLevel], Iterator[ScaledLevel]]:
+        """The asks of the buy leg and the bids of the sell leg from the best, in units of the pair."""
         buy, sell = self.buy, self.sell
         asks = buy.factors.levels(buy.book.book.asks.from_best())
-        bids = sell.factors.levels(sell.book.book.bids.from_best())
-        return walk(asks, bids, max_notional, self.lot, costs)
+        return asks, sell.factors.levels(sell.book.book.bids.from_best())
 
     def _below_minimum(self, buy_notional: int, sell_notional: int) -> bool:
         return buy_notional < self._buy_minimum or sell_notional < self._sell_minimum

@@ -9,6 +9,7 @@ DECIMALS = 18  # of quoted prices, sizes and rates
 SCALE: int = 10**DECIMALS
 BPS_DECIMALS = 12  # of a setting in basis points
 BPS_SCALE: int = 10**BPS_DECIMALS
+SHARE_SCALE: int = 10**12  # a share of one, with as many decimals as a setting may have
 FRACTION_SCALE: int = 10**4 * BPS_SCALE  # a number in bps with its decimals, as a fraction of one
 DIGITS_MAX = 40
 CHARACTERS_MAX = 256  # of a number as text: what is longer would fill the cache

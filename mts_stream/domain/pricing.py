@@ -6,10 +6,11 @@ All numbers are integers. Unit prices are multiples of 1/price_scale, unit sizes
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from math import lcm
 from typing import NamedTuple
 
-from mts_stream.domain.exact import FRACTION_SCALE, SCALE, scaled_decimal
+from mts_stream.domain.exact import FRACTION_SCALE, SCALE, SHARE_SCALE, scaled_decimal
 from mts_stream.domain.instrument import Instrument
 from mts_stream.domain.order_book import ScaledLevel
 
@@ -79,40 +80,47 @@ class Fill(NamedTuple):
     bid: int
 
 
+class WalkEnd(Enum):
+    """What ended a walk."""
+
+    NOTIONAL = "max_notional"  # the third bound was not larger than the other two
+    PRICE = "price"  # the next step would take from net before carry
+    ASKS = "asks_end"  # the buy leg's book ends there
+    BIDS = "bids_end"
+
+
 class Walk(NamedTuple):
-    """A finished walk; `filled` says that the notional bound ended it, not the books."""
+    """A finished walk: what is left of it after step 2, and what ended it."""
 
     size: int
     buy_notional: int
     sell_notional: int
-    filled: bool
+    end: WalkEnd
+
+    @property
+    def filled(self) -> bool:
+        """Whether the notional bound ended it, not the books."""
+        return self.end is WalkEnd.NOTIONAL
 
 
 def walk(
     asks: Iterator[ScaledLevel], bids: Iterator[ScaledLevel], max_notional: int, lot: int, costs: Costs | None
 ) -> Walk:
-    """Steps 1 and 2: take both books from the best while it pays (always, without `costs`), then floor to the lot.
-
-    What the floor cuts off is taken from the last, worst fills.
-    """
-    fills, filled = _fills(asks, bids, max_notional, lot, costs)
-    surplus = sum(fill.size for fill in fills) % lot
-    while surplus:
-        size, ask, bid = fills.pop()
-        if size > surplus:
-            fills.append(Fill(size - surplus, ask, bid))
-        surplus = max(0, surplus - size)
+    """Steps 1 and 2: take both books from the best while it pays (always, without `costs`), then floor to the lot."""
+    fills, end = take(asks, bids, max_notional, lot, costs)
+    fills = floored(fills, lot)
     return Walk(
         sum(fill.size for fill in fills),
         sum(fill.size * fill.ask for fill in fills),
         sum(fill.size * fill.bid for fill in fills),
-        filled,
+        end,
     )
 
 
-def _fills(
+def take(
     asks: Iterator[ScaledLevel], bids: Iterator[ScaledLevel], max_notional: int, lot: int, costs: Costs | None
-) -> tuple[list[Fill], bool]:
+) -> tuple[list[Fill], WalkEnd]:
+    """Step 1: the fills from the best outward, and what ended them; the one that the notional bounds may be empty."""
     fills: list[Fill] = []
     used = ask = bid = ask_size = bid_size = 0
     while True:
@@ -120,19 +128,44 @@ def _fills(
             ask, ask_size = next(asks, (0, 0))
         if not bid_size:
             bid, bid_size = next(bids, (0, 0))
-        if not ask_size or not bid_size or (costs is not None and not costs.adds(bid, ask)):
-            return fills, False
+        if not ask_size or not bid_size:
+            return fills, WalkEnd.BIDS if ask_size else WalkEnd.ASKS
+        if costs is not None and not costs.adds(bid, ask):
+            return fills, WalkEnd.PRICE
         offered = min(ask_size, bid_size)
         affordable = (max_notional - used) // ask
         affordable -= affordable % lot
         size = min(offered, affordable)
-        if size:
-            fills.append(Fill(size, ask, bid))
-            used += size * ask
+        fills.append(Fill(size, ask, bid))
+        used += size * ask
         if affordable <= offered:
-            return fills, True
+            return fills, WalkEnd.NOTIONAL
         ask_size -= size
         bid_size -= size
+
+
+def floored(fills: list[Fill], lot: int) -> list[Fill]:
+    """Step 2: whole lots; what the floor cuts off is taken from the last, worst fills."""
+    kept = list(fills)
+    surplus = sum(fill.size for fill in fills) % lot
+    while surplus:
+        size, ask, bid = kept.pop()
+        if size > surplus:
+            kept.append(Fill(size - surplus, ask, bid))
+        surplus = max(0, surplus - size)
+    return kept
+
+
+def counted(levels: Iterable[ScaledLevel], share: int, lot: int) -> Iterator[ScaledLevel]:
+    """What of each level may be counted on: the share (10^-12) of its size, floored to the leg's lot.
+
+    A level of which less than a lot is left is left out: others are quicker there.
+    """
+    for price, size in levels:
+        part = size * share // SHARE_SCALE
+        part -= part % lot
+        if part:
+            yield price, part
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ S = 10**9
 
 FEES = {("binance", "spot"): D(10), ("binance", "perp"): D(5), ("bybit", "spot"): D(10), ("bybit", "perp"): D("5.5")}
 DEFAULTS = {
-    "SLIPPAGE_BPS": "1", "MIN_NOTIONAL": "100", "MAX_NOTIONAL": "50000", "HOLDING_HOURS": "8",
+    "SLIPPAGE_BPS": "1", "MIN_NOTIONAL": "100", "MAX_NOTIONAL": "50000", "MAX_DEPTH_SHARE": "1", "HOLDING_HOURS": "8",
     "ARBITRAGE_MIN_PROFIT_USD": "10", "ARBITRAGE_MIN_PROFIT_BPS": "5", "MAX_EDGE_BPS": "1000", "NET_BASIS": "auto",
     "ROUTES": "perp>perp,spot>spot,spot>perp", "SAME_VENUE_ROUTES": "", "FUNDING_MAX_AGE_S": "900",
     "SILENT_AFTER_MS": "3000", "MAX_FEED_LAG_MS": "0",
@@ -168,8 +168,16 @@ class Pair:
                 return D(max(now, key=lambda f: f[4])[3]) / 10000
         return FEES[leg.info["venue"], leg.info["market"]] / 10000
 
+    def counted(self, leg: Leg, side: str) -> list[list[Decimal]]:
+        """A leg's levels as far as they may be counted on."""
+        share, lot = D(self.set["MAX_DEPTH_SHARE"]), D(leg.info["lot_size"]) * D(leg.info["multiplier"])
+        levels = leg.ladder(side)
+        if share < 1:
+            levels = [(p, s * share // lot * lot) for p, s in levels]
+        return [[p, s] for p, s in levels if s > 0]
+
     def walk(self, buy: Leg, sell: Leg, limit: Decimal, k: int | None) -> tuple[list[list[Decimal]], bool]:
-        asks, bids = [list(x) for x in buy.ladder("asks")], [list(x) for x in sell.ladder("bids")]
+        asks, bids = self.counted(buy, "asks"), self.counted(sell, "bids")
         s = D(self.set["SLIPPAGE_BPS"]) / 10000
         lots = [D(leg.info["lot_size"]) * D(leg.info["multiplier"]) for leg in (buy, sell)]
         scale = 10 ** max(0, *(-int(x.normalize().as_tuple().exponent) for x in lots))

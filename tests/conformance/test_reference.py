@@ -27,6 +27,7 @@ variables = st.fixed_dictionaries(
         "ARBITRAGE_MIN_PROFIT_BPS": st.sampled_from(["-50", "0", "3.25"]),
         "MIN_NOTIONAL": st.sampled_from(["0", "1", "20"]),
         "MAX_NOTIONAL": st.sampled_from(["333.3", "900", "50000"]),
+        "MAX_DEPTH_SHARE": st.sampled_from(["1", "1", "0.5", "0.37"]),
         "MAX_EDGE_BPS": st.sampled_from(["45", "150", "1000"]),
         "SLIPPAGE_BPS": st.sampled_from(["0", "0.3", "1"]),
         "HOLDING_HOURS": st.sampled_from(["0", "1", "8", "30.5"]),
