@@ -46,6 +46,11 @@ def _ws_url(value: str) -> str:
 
 Exact = Annotated[Decimal, AfterValidator(_plain)]
 NotNegative = Annotated[Exact, Field(ge=0)]
+_ORDERED = (
+    ("min_notional", "max_notional"),
+    ("anomaly_leave_score", "anomaly_enter_score"),
+    ("anomaly_min_windows", "anomaly_window_s"),
+)
 Port = Annotated[int, Field(ge=1, le=65535)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 WsUrl = Annotated[str, AfterValidator(_ws_url)]
@@ -86,9 +91,19 @@ class Settings(BaseSettings):
     routes: str = "perp>perp,spot>spot,spot>perp"
     same_venue_routes: str = ""
     funding_max_age_s: int = Field(900, ge=1)
-    funding_horizon_hours: NotNegative = Decimal(24)
+    funding_horizon_hours: Annotated[Exact, Field(ge=0, le=8760)] = Decimal(24)
     funding_min_net_bps: Exact = Decimal(5)
     signal_ttl_ms: int = Field(1500, ge=1)
+
+    # Anomalies
+    anomaly_window_s: int = Field(900, ge=1, le=86_400)
+    anomaly_min_windows: int = Field(120, ge=1)
+    anomaly_enter_score: NotNegative = Decimal(6)
+    anomaly_leave_score: NotNegative = Decimal(3)
+    anomaly_floor_bps: Annotated[Exact, Field(gt=0)] = Decimal("0.1")
+    anomaly_min_duration_s: int = Field(3, ge=1)
+    anomaly_cooldown_s: int = Field(60, ge=0)
+    funding_anomaly_changes: int = Field(30, ge=2, le=1000)
 
     # Books and time (DESIGN section 4)
     silent_after_ms: int = Field(3000, ge=1)
@@ -153,8 +168,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
-        if self.min_notional > self.max_notional:
-            raise ValueError(f"MIN_NOTIONAL {self.min_notional} is above MAX_NOTIONAL {self.max_notional}")
+        for least, most in _ORDERED:
+            low, high = getattr(self, least), getattr(self, most)
+            if low > high:
+                raise ValueError(f"{least.upper()} {low} is above {most.upper()} {high}")
         return self
 
     def economics(self) -> EconomicSettings:
@@ -176,6 +193,14 @@ class Settings(BaseSettings):
             funding_horizon_hours=self.funding_horizon_hours,
             funding_min_net_bps=self.funding_min_net_bps,
             signal_ttl_ms=self.signal_ttl_ms,
+            anomaly_window_s=self.anomaly_window_s,
+            anomaly_min_windows=self.anomaly_min_windows,
+            anomaly_enter_score=self.anomaly_enter_score,
+            anomaly_leave_score=self.anomaly_leave_score,
+            anomaly_floor_bps=self.anomaly_floor_bps,
+            anomaly_min_duration_s=self.anomaly_min_duration_s,
+            anomaly_cooldown_s=self.anomaly_cooldown_s,
+            funding_anomaly_changes=self.funding_anomaly_changes,
             silent_after_ms=self.silent_after_ms,
             max_feed_lag_ms=self.max_feed_lag_ms,
         )
@@ -198,6 +223,14 @@ ECONOMIC_VARIABLES = (
     "FUNDING_HORIZON_HOURS",
     "FUNDING_MIN_NET_BPS",
     "SIGNAL_TTL_MS",
+    "ANOMALY_WINDOW_S",
+    "ANOMALY_MIN_WINDOWS",
+    "ANOMALY_ENTER_SCORE",
+    "ANOMALY_LEAVE_SCORE",
+    "ANOMALY_FLOOR_BPS",
+    "ANOMALY_MIN_DURATION_S",
+    "ANOMALY_COOLDOWN_S",
+    "FUNDING_ANOMALY_CHANGES",
     "SILENT_AFTER_MS",
     "MAX_FEED_LAG_MS",
 )

@@ -1,20 +1,21 @@
 """One direction of a pair: judged, counted, and followed through an opportunity's life."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from mts_stream.domain.anomalies import DirectionAnomalies
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.evaluation import SIGNAL, Judge
 from mts_stream.domain.exact import FRACTION_SCALE, SCALE
+from mts_stream.domain.funding_arbitrage import FundingArbitrage
 from mts_stream.domain.leg import Leg
-from mts_stream.domain.messages import ArbitrageClosed, ArbitrageMessage, LegQuote, SpreadWindow
+from mts_stream.domain.messages import ArbitrageClosed, ArbitrageMessage, Message, SpreadWindow
 from mts_stream.domain.opportunities import Opportunity, opportunity_id
 from mts_stream.domain.pricing import Amounts, PairScale
-from mts_stream.domain.terms import LegMoment, Terms
+from mts_stream.domain.signal_head import opportunity_head
+from mts_stream.domain.terms import LegMoment, Terms, fields_of
 from mts_stream.domain.windows import DirectionWindow, Edge
-
-NS_PER_MS = 10**6
-SCHEMA_VERSION = 1
 
 
 class Direction:
@@ -30,6 +31,9 @@ class Direction:
         self.judge = Judge(buy, sell, settings, scale)
         self.window = DirectionWindow(now_ns)
         self.opportunity: Opportunity | None = None
+        self.anomalies = DirectionAnomalies(pair, self.name, settings)
+        both_perp = buy.is_perp and sell.is_perp
+        self.funding = FundingArbitrage(pair, self.name, self.judge) if both_perp else None
 
     def evaluate(self, now_ns: int, quarantined: bool, message_id: str) -> ArbitrageMessage | None:
         """Judge the direction once, count it, and say what that means for its opportunity."""
@@ -48,16 +52,25 @@ class Direction:
             return None
         return self.window.on_close(end_ns, self.pair, self.name, self.judge.window_nets(end_ns))
 
+    def judge_window(self, end_ns: int, row: SpreadWindow | None, quarantined: bool) -> Iterator[Message]:
+        """What is judged at a window's end only: whether its mean edge was odd, and whether the funding pays."""
+        anomaly = self.anomalies.on_window(end_ns, row, quarantined)
+        if anomaly is not None:
+            yield anomaly
+        funding = None if self.funding is None else self.funding.on_window(end_ns, quarantined)
+        if funding is not None:
+            yield funding
+
     def _on_signal(self, now_ns: int, amounts: Amounts, edge: Edge, message_id: str) -> ArbitrageMessage | None:
         net = Fraction(amounts.net, self.judge.scale.money_scale * FRACTION_SCALE * SCALE)
         terms = self._terms(now_ns, amounts, edge)
         if self.opportunity is None:
             identity = opportunity_id(self.pair, self.name, message_id)
             self.opportunity = Opportunity(identity, now_ns, net, terms)
-            return ArbitrageMessage(**self._head(now_ns, "opened", identity, 0), **_typed(terms))
+            return ArbitrageMessage(**self._head(now_ns, "opened", identity, 0), **fields_of(terms.texts))
         if self.opportunity.on_signal(now_ns, net, terms):
             head = self._head(now_ns, "updated", self.opportunity.id, self.opportunity.event)
-            return ArbitrageMessage(**head, **_typed(terms))
+            return ArbitrageMessage(**head, **fields_of(terms.texts))
         return None
 
     def _on_end(self, now_ns: int, opportunity: Opportunity, reason: str) -> ArbitrageClosed:
@@ -66,7 +79,7 @@ class Direction:
         closing = opportunity.on_end(now_ns)
         return ArbitrageClosed(
             **self._head(now_ns, "closed", closing.opportunity_id, closing.event),
-            **_typed(closing.terms),
+            **fields_of(closing.terms.texts),
             reason=reason,
             duration_ns=closing.duration_ns,
             updates=closing.updates,
@@ -76,49 +89,28 @@ class Direction:
         )
 
     def _head(self, now_ns: int, what: str, identity: str, event: int) -> dict[str, Any]:
-        return {
-            "id": f"{identity}-{event}",
-            "type": f"arbitrage.{what}",
-            "schema_version": SCHEMA_VERSION,
-            "pair": self.pair,
-            "event_time_ns": now_ns,
-            "emitted_ns": now_ns,
-            "expires_ns": now_ns + self.settings.signal_ttl_ms * NS_PER_MS,
-            "config_id": self.settings.config_id,
-            "opportunity_id": identity,
-            "event": event,
-            "direction": self.name,
-        }
+        kind = f"arbitrage.{what}"
+        return opportunity_head(self.settings, kind, identity, event, self.pair, self.name, now_ns)
 
     def _terms(self, now_ns: int, amounts: Amounts, edge: Edge) -> Terms:
         costs = self.judge.costs(now_ns)
-        buy = _moment(now_ns, "buy", self.buy, self.buy.best_ask, amounts.buy_notional, costs.buy_fee)
-        sell = _moment(now_ns, "sell", self.sell, self.sell.best_bid, amounts.sell_notional, costs.sell_fee)
+        buy = LegMoment.of(self.buy, "buy", self.buy.best_ask, amounts.buy_notional, costs.buy_fee, now_ns)
+        sell = LegMoment.of(self.sell, "sell", self.sell.best_bid, amounts.sell_notional, costs.sell_fee, now_ns)
         return Terms((buy, sell), amounts, edge, self.judge.scale)
 
     def snapshot(self) -> dict[str, Any]:
         """As JSON data."""
-        opportunity = None if self.opportunity is None else self.opportunity.snapshot()
-        return {"window": self.window.snapshot(), "opportunity": opportunity}
+        return {
+            "window": self.window.snapshot(),
+            "opportunity": None if self.opportunity is None else self.opportunity.snapshot(),
+            "anomalies": self.anomalies.watch.snapshot(),
+            "funding": None if self.funding is None else self.funding.snapshot(),
+        }
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot."""
         self.window.restore(data["window"])
         self.opportunity = None if data["opportunity"] is None else Opportunity.restored(data["opportunity"])
-
-
-def _moment(now_ns: int, side: str, leg: Leg, touch: int, notional: int, fee: int) -> LegMoment:
-    book = leg.book
-    return LegMoment(
-        leg.instrument, side, touch, notional, fee,
-        leg.funding.rate_plain if leg.is_perp else None,
-        leg.next_funding_ns(now_ns),
-        (now_ns - book.applied_ns) // NS_PER_MS,
-        book.sequence, book.applied_id, book.gen,
-    )  # fmt: skip
-
-
-def _typed(terms: Terms) -> dict[str, Any]:
-    """The terms as the fields of a message."""
-    texts = terms.texts
-    return texts | {"legs": [LegQuote(**leg) for leg in texts["legs"]]}
+        self.anomalies.watch.restore(data["anomalies"])
+        if self.funding is not None:
+            self.funding.restore(data["funding"])

@@ -18,7 +18,17 @@ class Route(NamedTuple):
     sell_market: str
 
 
-LATER_SETTINGS = ("max_depth_share",)  # a default of these may not change any more
+LATER_SETTINGS = (  # their defaults may not change any more
+    "max_depth_share",
+    "anomaly_window_s",
+    "anomaly_min_windows",
+    "anomaly_enter_score",
+    "anomaly_leave_score",
+    "anomaly_floor_bps",
+    "anomaly_min_duration_s",
+    "anomaly_cooldown_s",
+    "funding_anomaly_changes",
+)
 DEFAULT_ROUTES = (Route("perp", "perp"), Route("spot", "spot"), Route("spot", "perp"))
 
 
@@ -42,6 +52,14 @@ class EconomicSettings:
     funding_horizon_hours: Decimal = Decimal(24)
     funding_min_net_bps: Decimal = Decimal(5)
     signal_ttl_ms: int = 1500
+    anomaly_window_s: int = 900
+    anomaly_min_windows: int = 120
+    anomaly_enter_score: Decimal = Decimal(6)
+    anomaly_leave_score: Decimal = Decimal(3)
+    anomaly_floor_bps: Decimal = Decimal("0.1")
+    anomaly_min_duration_s: int = 3
+    anomaly_cooldown_s: int = 60
+    funding_anomaly_changes: int = 30
     silent_after_ms: int = 3000
     max_feed_lag_ms: int = 0
 

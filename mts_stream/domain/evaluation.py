@@ -43,6 +43,8 @@ class Limits:
     slippage: int
     holding_ns: int
     depth_share: int  # 10^-12
+    funding_horizon_ns: int
+    funding_min_net_bps: int  # 10^-12 bps
 
     @classmethod
     def of(cls, settings: EconomicSettings, scale: PairScale) -> "Limits":
@@ -64,6 +66,8 @@ class Limits:
             bps("slippage_bps"),
             int(settings.holding_hours * NS_PER_HOUR),
             int(settings.max_depth_share * SHARE_SCALE),
+            int(settings.funding_horizon_hours * NS_PER_HOUR),
+            bps("funding_min_net_bps"),
         )
 
 
@@ -122,9 +126,9 @@ class Judge:
     def judge(self, now_ns: int, quarantined: bool) -> Evaluation:
         """The outcome now; the books are as they are."""
         buy, sell = self.buy, self.sell
-        if buy.state != VALID or sell.state != VALID:
-            state = buy.state if buy.state != VALID else sell.state
-            return Evaluation("quarantined" if quarantined else f"book_{state}", None)
+        refusal = self._book_refusal()
+        if refusal is not None:
+            return Evaluation("quarantined" if quarantined else refusal, None)
         ask, bid = buy.best_ask, sell.best_bid
         edge = self._touch_edge(bid, ask)
         if quarantined:
@@ -134,6 +138,18 @@ class Judge:
         if (bid - ask) * FRACTION_SCALE > self.limits.max_edge_bps * ask:
             return Evaluation("implausible", edge)
         return self._walked(now_ns, edge)
+
+    def _book_refusal(self) -> str | None:
+        """`book_<state>` of the leg whose book is not valid, the buy leg's first; None when both are."""
+        for leg in (self.buy, self.sell):
+            if leg.state != VALID:
+                return f"book_{leg.state}"
+        return None
+
+    def refusal(self, now_ns: int) -> str | None:
+        """Why nothing can be said of the direction: a book that is not valid, or unknown funding; None if it can."""
+        known = self.buy.funding_known(now_ns) and self.sell.funding_known(now_ns)
+        return self._book_refusal() or (None if known else "funding_unknown")
 
     def _touch_edge(self, bid: int, ask: int) -> Edge:
         if self._edge_of != (bid, ask):
@@ -181,7 +197,7 @@ class Judge:
         Null: a book is not valid, or the books end before the notional does.
         """
         buy, sell = self.buy, self.sell
-        if buy.state != VALID or sell.state != VALID:
+        if self._book_refusal() is not None:
             return (None, None, None)
         costs = self.costs(at_ns)
         basis = (buy.book.book.version, sell.book.book.version, costs)

@@ -3,7 +3,8 @@
 Positive rates are paid by longs to shorts at each settlement (exchanges.md 4.3; Binance and Bybit alike).
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from mts_stream.domain.exact import DECIMALS, plain, scaled
 from mts_stream.domain.market_data import FundingUpdate
@@ -11,6 +12,34 @@ from mts_stream.domain.rejection import BadRecordError
 
 NS_PER_S = 10**9
 NS_PER_HOUR = 3600 * NS_PER_S
+
+
+class Payments(NamedTuple):
+    """What a position on one leg is paid: `rate` (10^-18 of its notional) at `first_ns` and every interval after."""
+
+    first_ns: int
+    interval_ns: int
+    rate: int
+
+
+def break_even_ns(payments: Iterable[Payments], until_ns: int, cost: int, unit: int) -> int | None:
+    """The first settlement up to a time at which the running carry covers the cost; None without one.
+
+    The carry runs over all legs together; `cost` is in multiples of 1/unit of the notional's 10^-18.
+    """
+    coming = list(payments)
+    running = 0
+    while coming:
+        now_ns = min(paid.first_ns for paid in coming)
+        if now_ns > until_ns:
+            return None
+        for index, paid in enumerate(coming):
+            if paid.first_ns == now_ns:
+                running += paid.rate
+                coming[index] = paid._replace(first_ns=now_ns + paid.interval_ns)
+        if running * unit >= cost:
+            return now_ns
+    return None
 
 
 class LegFunding:
@@ -44,7 +73,7 @@ class LegFunding:
 
     def is_known(self, listed_interval_hours: int | None, at_ns: int, age_max_ns: int) -> bool:
         """Whether rate, next time and interval were stated, and the last record is not too old."""
-        if self.rate is None or self.next_ns is None or not (self.interval_hours or listed_interval_hours):
+        if self.rate is None or self.next_ns is None or not self.interval_in_force(listed_interval_hours):
             return False
         return self.received_ns is not None and at_ns - self.received_ns <= age_max_ns
 
@@ -57,15 +86,23 @@ class LegFunding:
 
     def rates_until(self, listed_interval_hours: int | None, after_ns: int, horizon_ns: int) -> int:
         """The sum of rates (10^-18) over the settlements in (after, after + horizon], always at the latest rate."""
+        first_ns, interval_ns, rate = self.payments(listed_interval_hours, after_ns, 1)
+        left_ns = after_ns + horizon_ns - first_ns
+        return 0 if left_ns < 0 else rate * (left_ns // interval_ns + 1)
+
+    def payments(self, listed_interval_hours: int | None, after_ns: int, sign: int) -> Payments:
+        """The settlements after a time, always at the latest rate; `sign` 1 for a short, -1 for a long position."""
         if self.rate is None:
             raise ValueError("no rate was stated")
-        first_ns = self.first_settlement_ns(listed_interval_hours, after_ns)
         _, interval_ns = self._schedule(listed_interval_hours)
-        left_ns = after_ns + horizon_ns - first_ns
-        return 0 if left_ns < 0 else self.rate * (left_ns // interval_ns + 1)
+        return Payments(self.first_settlement_ns(listed_interval_hours, after_ns), interval_ns, sign * self.rate)
+
+    def interval_in_force(self, listed_interval_hours: int | None) -> int | None:
+        """The interval in hours: the ticker's, else the registry's."""
+        return self.interval_hours or listed_interval_hours
 
     def _schedule(self, listed_interval_hours: int | None) -> tuple[int, int]:
-        hours = self.interval_hours or listed_interval_hours
+        hours = self.interval_in_force(listed_interval_hours)
         if self.next_ns is None or not hours:
             raise ValueError("no settlement was stated")
         return self.next_ns, hours * NS_PER_HOUR

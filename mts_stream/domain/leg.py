@@ -3,7 +3,8 @@
 from typing import Any
 
 from mts_stream.domain.economics import EconomicSettings
-from mts_stream.domain.funding import LegFunding
+from mts_stream.domain.funding import LegFunding, Payments
+from mts_stream.domain.funding_anomalies import Finding, FundingWatch
 from mts_stream.domain.instrument import Instrument
 from mts_stream.domain.market_data import Origin
 from mts_stream.domain.pricing import PairScale, UnitFactors
@@ -21,6 +22,7 @@ class Leg:
         self.name = instrument.leg
         self.book = SequencedBook(instrument.venue, instrument.market)
         self.funding = LegFunding()
+        self._watch = FundingWatch(settings)
         self.silent = False
         self.listed = True
         self.list_as(instrument, scale)
@@ -88,6 +90,17 @@ class Leg:
             return 0
         return self.funding.rates_until(self.instrument.funding_interval_hours, now_ns, horizon_ns)
 
+    def payments(self, now_ns: int, sign: int) -> Payments:
+        """The settlements after event time, to a short (`sign` 1) or from a long (-1); only of a perp, known."""
+        return self.funding.payments(self.instrument.funding_interval_hours, now_ns, sign)
+
+    def watch_funding(self) -> list[Finding]:
+        """What is odd about the funding now in force; asked after everything that may have changed it."""
+        if not self.is_perp:
+            return []
+        listed = self.instrument.funding_interval_hours
+        return self._watch.on_funding(self.funding.rate, self.funding.interval_in_force(listed))
+
     def next_funding_ns(self, now_ns: int) -> int | None:
         """The first settlement after event time; None for spot."""
         if not self.is_perp:
@@ -100,6 +113,7 @@ class Leg:
             "symbol": self.instrument.symbol,
             "book": self.book.snapshot(),
             "funding": self.funding.snapshot(),
+            "funding_watch": self._watch.snapshot(),
             "silent": self.silent,
             "listed": self.listed,
             "quality": self.quality.snapshot(),
@@ -109,6 +123,7 @@ class Leg:
         """Take over a snapshot."""
         self.book.restore(data["book"])
         self.funding.restore(data["funding"])
+        self._watch.restore(data["funding_watch"])
         self.silent, self.listed = data["silent"], data["listed"]
         self.state = self._shown()
         self.quality.restore(data["quality"])

@@ -27,7 +27,7 @@ class LegQuote:
 
 @dataclass(slots=True)
 class SignalMessage:
-    """What every signal about an opportunity says: which one, when, under which settings, on which legs."""
+    """What every signal says: which one, of which pair, when, and under which settings."""
 
     id: str
     type: str
@@ -37,6 +37,12 @@ class SignalMessage:
     emitted_ns: int
     expires_ns: int
     config_id: str
+
+
+@dataclass(slots=True)
+class OpportunityMessage(SignalMessage):
+    """What every signal about an opportunity says: its name, its event's number, and its legs."""
+
     opportunity_id: str
     event: int
     direction: str
@@ -44,7 +50,7 @@ class SignalMessage:
 
 
 @dataclass(slots=True)
-class ArbitrageMessage(SignalMessage):
+class ArbitrageMessage(OpportunityMessage):
     """`arbitrage.opened` or `arbitrage.updated` of an opportunity."""
 
     size: str
@@ -74,7 +80,7 @@ class ArbitrageClosed(ArbitrageMessage):
 
 
 @dataclass(slots=True)
-class FundingMessage(SignalMessage):
+class FundingMessage(OpportunityMessage):
     """`funding.opened` of a funding arbitrage: long the buy leg, short the sell leg, over the horizon."""
 
     carry_bps: str
@@ -89,6 +95,41 @@ class FundingClosed(FundingMessage):
 
     reason: str
     duration_ns: int
+
+
+@dataclass(slots=True)
+class SpreadAnomaly(SignalMessage):
+    """`spread.anomaly`: a direction's mean edge left its own baseline, or came back; `reason` says why it ended."""
+
+    direction: str
+    window_start_ns: int
+    phase: str
+    edge_bps: str
+    median_bps: str
+    mad_bps: str
+    score: str
+    reason: str | None
+
+
+@dataclass(slots=True)
+class FundingAnomaly(SignalMessage):
+    """`funding.anomaly`: a leg's rate is beyond its own history, changed its sign, or its interval changed.
+
+    `message_id` is the record that shows it; baseline and score are those of kind `rate`.
+    """
+
+    kind: str
+    venue: str
+    market: str
+    symbol: str
+    message_id: str
+    rate: str | None
+    previous_rate: str | None
+    interval_hours: int | None
+    previous_interval_hours: int | None
+    median_bps: str | None
+    mad_bps: str | None
+    score: str | None
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from mts_stream.domain.direction import Direction
 from mts_stream.domain.economics import EconomicSettings, Route
 from mts_stream.domain.exact import DECIMALS, scaled, scaled_decimal
 from mts_stream.domain.funding import parse_rate
+from mts_stream.domain.funding_anomalies import funding_anomaly
 from mts_stream.domain.instrument import Instrument
 from mts_stream.domain.leg import Leg
 from mts_stream.domain.market_data import (
@@ -99,7 +100,19 @@ class PairEngine:
                     funding.rate_plain, funding.next_ns, funding.interval_hours,
                 )
             )  # fmt: skip
+        self._watch_funding(leg, origin, out)
         return self._judge(changed, origin, out)
+
+    def _watch_funding(self, leg: Leg, origin: Origin, out: list[Message]) -> None:
+        """Tell what is odd about a leg's funding; of a quarantined pair it is only remembered."""
+        findings = leg.watch_funding()
+        if self.quarantined is None:
+            out.extend(
+                funding_anomaly(
+                    self.settings, self.pair, leg.instrument, finding, origin.message_id, self.event_time_ns
+                )
+                for finding in findings
+            )
 
     def _on_registry(self, update: RegistryUpdate, out: list[Message]) -> bool:
         listing = update.listing
@@ -114,6 +127,7 @@ class PairEngine:
         self._list(listing.legs)
         for leg in self.legs.values():
             self._refresh(leg, changed)
+            self._watch_funding(leg, update.origin, out)
         return self._judge(changed, update.origin, out)
 
     def _leg_of(self, origin: Origin) -> Leg:
@@ -145,8 +159,11 @@ class PairEngine:
 
     def _close_windows(self, out: list[Message]) -> None:
         end_ns = self._window_end_ns
-        rows = [row for direction in self.directions.values() if (row := direction.close_window(end_ns)) is not None]
+        closed = [(direction, direction.close_window(end_ns)) for direction in self.directions.values()]
+        rows = [row for _, row in closed if row is not None]
         out.extend(rows)
+        for direction, row in closed:
+            out.extend(direction.judge_window(end_ns, row, self.quarantined is not None))
         # without a row no edge is carried, so nothing can come before the next record
         self._window_end_ns = window_end_ns(end_ns if rows else self.event_time_ns)
 

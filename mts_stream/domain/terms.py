@@ -4,10 +4,13 @@ from typing import Any, NamedTuple
 
 from mts_stream.domain.exact import BPS_DECIMALS, FRACTION_SCALE, SCALE, plain, plain_ratio, plain_rounded
 from mts_stream.domain.instrument import Instrument
+from mts_stream.domain.leg import Leg
+from mts_stream.domain.messages import LegQuote
 from mts_stream.domain.pricing import Amounts, PairScale
 from mts_stream.domain.windows import EDGE_DECIMALS, Edge
 
 AVERAGE_PRICE_DECIMALS = 12
+NS_PER_MS = 10**6
 
 
 class LegMoment(NamedTuple):
@@ -24,6 +27,18 @@ class LegMoment(NamedTuple):
     sequence: int
     message_id: str
     generation: int
+
+    @classmethod
+    def of(cls, leg: Leg, side: str, touch: int, notional: int, fee: int, now_ns: int) -> "LegMoment":
+        """A leg with a valid book as it stands at event time."""
+        book = leg.book
+        return cls(
+            leg.instrument, side, touch, notional, fee,
+            leg.funding.rate_plain if leg.is_perp else None,
+            leg.next_funding_ns(now_ns),
+            (now_ns - book.applied_ns) // NS_PER_MS,
+            book.sequence, book.applied_id, book.gen,
+        )  # fmt: skip
 
     def texts(self, size: int, scale: PairScale) -> dict[str, Any]:
         """The leg as it stands in a message."""
@@ -87,3 +102,8 @@ class Terms:
             "net_bps": plain_rounded(amounts.net * 10**4, bought * FRACTION_SCALE * SCALE, EDGE_DECIMALS),
             "edge_bps": plain(self._edge.bps, EDGE_DECIMALS),
         }
+
+
+def fields_of(texts: dict[str, Any]) -> dict[str, Any]:
+    """Texts with legs as the fields of a message."""
+    return texts | {"legs": [LegQuote(**leg) for leg in texts["legs"]]}

@@ -16,7 +16,15 @@ from mts_stream.errors import BadRecordError
 from mts_stream.sinks.batching import Delivery
 from mts_stream.wire import topics
 from mts_stream.wire.results import parse_funding, parse_quality, parse_spread
-from mts_stream.wire.signals import AnyArbitrage, ArbitrageClosed, ArbitrageOpened, BuyLeg, SellLeg, parse_signal
+from mts_stream.wire.signals import (
+    AnyArbitrage,
+    ArbitrageClosed,
+    ArbitrageOpened,
+    BuyLeg,
+    FundingAnomaly,
+    SellLeg,
+    parse_signal,
+)
 
 SOURCE = ("source_partition", "source_offset")
 MONEY_PLACES, FEE_PLACES, BPS_PLACES = 18, 12, 4
@@ -101,8 +109,9 @@ Values = tuple[str, tuple[Any, ...]]
 
 def _signal_rows(value: bytes | None) -> Iterator[Values]:
     signal = parse_signal(value)
+    direction = "" if isinstance(signal, FundingAnomaly) else signal.direction  # that one is about one leg
     yield "signals", (
-        signal.type, signal.pair, signal.direction, signal.event_time_ns, signal.id, signal.schema_version,
+        signal.type, signal.pair, direction, signal.event_time_ns, signal.id, signal.schema_version,
         signal.emitted_ns, signal.expires_ns, signal.config_id, value,
     )  # fmt: skip
     if isinstance(signal, AnyArbitrage):

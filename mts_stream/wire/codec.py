@@ -18,11 +18,13 @@ from mts_stream.domain.messages import (
     ArbitrageClosed,
     ArbitrageMessage,
     BookQuality,
+    FundingAnomaly,
     FundingChange,
     FundingClosed,
     FundingMessage,
     Message,
     SignalMessage,
+    SpreadAnomaly,
     SpreadWindow,
 )
 from mts_stream.errors import UNREADABLE, BadRecordError
@@ -39,6 +41,8 @@ _TOPIC: dict[type, str] = {
     ArbitrageClosed: topics.SIGNALS,
     FundingMessage: topics.SIGNALS,
     FundingClosed: topics.SIGNALS,
+    SpreadAnomaly: topics.SIGNALS,
+    FundingAnomaly: topics.SIGNALS,
     SpreadWindow: topics.SPREADS,
     FundingChange: topics.FUNDING,
     BookQuality: topics.QUALITY,

@@ -141,10 +141,25 @@ def _object_changes(old: Document, new: Document) -> list[str]:
     required, required_now = set(old.get("required", ())), set(new.get("required", ()))
     found += [f".{field}: newly required" for field in sorted(required_now - required)]
     found += [f".{field}: not required any more" for field in sorted((required - required_now) & fields_now.keys())]
-    kinds = [
-        {k: v for k, v in o.items() if k not in ("properties", "required", "description", "title")} for o in (old, new)
-    ]
-    return found + ([": another shape"] if _bare(kinds[0]) != _bare(kinds[1]) else [])
+    return found + ([": another shape"] if not _still_holds(_shape(old), _shape(new)) else [])
+
+
+def _shape(schema: Document) -> Document:
+    """An object type without its fields and the words that mean nothing to a program."""
+    fields = ("properties", "required", "description", "title")
+    return dict(_bare({name: part for name, part in schema.items() if name not in fields}))
+
+
+def _still_holds(old: Document, new: Document) -> bool:
+    """Whether a shape is the same, or a union that more types have joined: readers ignore types they do not know."""
+    grown = {"oneOf", "discriminator"}
+    if {k: v for k, v in old.items() if k not in grown} != {k: v for k, v in new.items() if k not in grown}:
+        return False
+    mapping, mapping_now = (shape.get("discriminator", {}).get("mapping", {}) for shape in (old, new))
+    return (
+        all(member in new.get("oneOf", ()) for member in old.get("oneOf", ()))
+        and mapping.items() <= mapping_now.items()
+    )
 
 
 def _bare(schema: Any) -> Any:

@@ -140,7 +140,7 @@ class FundingClosed(_Funding):
 
 
 class SpreadAnomaly(_Signal):
-    """A direction's mean edge left, or came back to, its own rolling baseline."""
+    """A direction's mean edge left, or came back to, its own rolling baseline; `reason` says why it ended."""
 
     type: Literal["spread.anomaly"]
     direction: Direction
@@ -150,6 +150,25 @@ class SpreadAnomaly(_Signal):
     median_bps: DecimalString
     mad_bps: DecimalString
     score: DecimalString
+    reason: Name | None = None
+
+
+class FundingAnomaly(_Signal):
+    """A perp's rate is beyond its own history or changed its sign, or its interval changed: `message_id` shows it."""
+
+    type: Literal["funding.anomaly"]
+    kind: Literal["rate", "sign_flip", "interval"]
+    venue: Name
+    market: Market
+    symbol: Name
+    message_id: Name
+    rate: DecimalString | None
+    previous_rate: DecimalString | None
+    interval_hours: Count | None
+    previous_interval_hours: Count | None
+    median_bps: DecimalString | None
+    mad_bps: DecimalString | None
+    score: DecimalString | None
 
 
 class TradingSignal(_Signal):
@@ -166,7 +185,7 @@ class TradingSignal(_Signal):
 
 
 AnyArbitrage = ArbitrageOpened | ArbitrageUpdated | ArbitrageClosed
-AnySignal = AnyArbitrage | FundingOpened | FundingClosed | SpreadAnomaly | TradingSignal
+AnySignal = AnyArbitrage | FundingOpened | FundingClosed | SpreadAnomaly | FundingAnomaly | TradingSignal
 Signal = Annotated[AnySignal, Field(discriminator="type")]
 
 SIGNAL_MODELS: dict[str, type[WireModel]] = {
@@ -176,6 +195,7 @@ SIGNAL_MODELS: dict[str, type[WireModel]] = {
     "funding.opened": FundingOpened,
     "funding.closed": FundingClosed,
     "spread.anomaly": SpreadAnomaly,
+    "funding.anomaly": FundingAnomaly,
     "trading.signal": TradingSignal,
 }
 

@@ -45,7 +45,7 @@ TOPICS = (
     Topic(RAW, "everything that decides a result, keyed by pair", retention_ms=DAY_MS),
     Topic(INSTRUMENTS, "the registry's last record of each pair", compacted=True),
     Topic(SPREADS, "one row per pair, direction and second"),
-    Topic(SIGNALS, "opportunities opened, updated and closed"),
+    Topic(SIGNALS, "opportunities opened, updated and closed; anomalies"),
     Topic(FUNDING, "changes of funding rate, time or interval"),
     Topic(QUALITY, "books per minute, connections per second"),
     Topic(DEAD_LETTERS, "what could not be read, with its reason", retention_ms=30 * DAY_MS),

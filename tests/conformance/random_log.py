@@ -28,7 +28,7 @@ class RandomLog:
         out = [self.registry("trading", None)]
         out += [self.keyframe(leg) for leg in LEGS]
         out += [self.funding(leg) for leg in LEGS if leg[1] == "perp"]
-        kinds = [self.diff] * 12 + [self.keyframe] * 3 + [self.funding, self.status, self.status, self.audit]
+        kinds = [self.diff] * 12 + [self.keyframe] * 3 + [self.funding] * 2 + [self.status, self.status, self.audit]
         for _ in range(count):
             self.now += self.rng.choice([0, 10**6, 40 * 10**6, 300 * 10**6, 1100 * 10**6, 4000 * 10**6, -(10**9)])
             if self.rng.random() < 0.03:

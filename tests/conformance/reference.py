@@ -7,9 +7,11 @@ everything anew at every record. Slow on purpose.
 import json
 import uuid
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal, getcontext
+from decimal import Decimal, getcontext
 from math import lcm
 from typing import Any
+
+from tests.conformance.reference_judged import Judged, places, text
 
 getcontext().prec = 120
 D = Decimal
@@ -20,21 +22,15 @@ DEFAULTS = {
     "SLIPPAGE_BPS": "1", "MIN_NOTIONAL": "100", "MAX_NOTIONAL": "50000", "MAX_DEPTH_SHARE": "1", "HOLDING_HOURS": "8",
     "ARBITRAGE_MIN_PROFIT_USD": "10", "ARBITRAGE_MIN_PROFIT_BPS": "5", "MAX_EDGE_BPS": "1000", "NET_BASIS": "auto",
     "ROUTES": "perp>perp,spot>spot,spot>perp", "SAME_VENUE_ROUTES": "", "FUNDING_MAX_AGE_S": "900",
-    "SILENT_AFTER_MS": "3000", "MAX_FEED_LAG_MS": "0",
+    "SILENT_AFTER_MS": "3000", "MAX_FEED_LAG_MS": "0", "FUNDING_HORIZON_HOURS": "24", "FUNDING_MIN_NET_BPS": "5",
+    "ANOMALY_WINDOW_S": "900", "ANOMALY_MIN_WINDOWS": "120", "ANOMALY_ENTER_SCORE": "6", "ANOMALY_LEAVE_SCORE": "3",
+    "ANOMALY_FLOOR_BPS": "0.1", "ANOMALY_MIN_DURATION_S": "3", "ANOMALY_COOLDOWN_S": "60",
+    "FUNDING_ANOMALY_CHANGES": "30",
 }  # fmt: skip
 
 
 class DeadLetterError(Exception):
     """A dead letter."""
-
-
-def text(x: Decimal) -> str:
-    x = x.normalize()
-    return "0" if x == 0 else f"{x:f}"
-
-
-def places(x: Decimal, n: int) -> str:
-    return text(x.quantize(D(1).scaleb(-n), ROUND_HALF_EVEN))
 
 
 def number(s: Any) -> Decimal:
@@ -71,6 +67,9 @@ class Leg:
         self.next: Any = None
         self.hours: Any = None
         self.funded: Any = None
+        self.rates: list[Decimal] = []  # every change
+        self.hours_seen: Any = None
+        self.odd: dict[str, Any] = {"odd": False, "sign": None}
 
     def shown(self) -> str:
         if not self.listed or self.info["status"] != "trading":
@@ -103,8 +102,9 @@ class Leg:
         return out
 
 
-class Pair:
+class Pair(Judged):
     def __init__(self, name: str, settings: dict[str, str], clock: int) -> None:
+        super().__init__()
         self.name, self.set, self.time = name, settings, clock
         self.legs: dict[str, Leg] = {}
         self.quarantined: Any = None
@@ -122,12 +122,15 @@ class Pair:
             self.end = (self.time // S + 1) * S
         while self.end <= self.time:
             if not any(w["edge"] is not None or w["n"] for w in self.window.values()):
+                for name in sorted(self.window):
+                    self.judge_window(name, None)
                 self.end = (self.time // S + 1) * S
                 for w in self.window.values():
                     self.fresh(w, self.end - S)
                 break
+            means = {name: self.close(name) for name in sorted(self.window)}
             for name in sorted(self.window):
-                self.close(name)
+                self.judge_window(name, means[name])
             self.end += S
 
     def fresh(self, w: dict[str, Any], start: int) -> None:
@@ -140,8 +143,8 @@ class Pair:
             w["valid"] += t - w["since"]
         w["since"] = t
 
-    def close(self, name: str) -> None:
-        w = self.window[name]
+    def close(self, name: str) -> Decimal | None:
+        w, mean = self.window[name], None
         self.carry(w, self.end)
         if w["valid"] or w["n"]:
             e = [places(x * 10000, 4) for x in w["seen"]]
@@ -150,18 +153,19 @@ class Pair:
             row["edge_high_bps"] = places(max(w["seen"]) * 10000, 4) if e else None
             row["edge_low_bps"] = places(min(w["seen"]) * 10000, 4) if e else None
             row["edge_close_bps"] = e[-1] if e else None
-            row["edge_mean_bps"] = places(w["weighted"] / w["valid"] * 10000, 4) if w["valid"] else None
+            row["edge_mean_bps"] = mean = places(w["weighted"] / w["valid"] * 10000, 4) if w["valid"] else None
             for label, usd in (("1k", 1000), ("10k", 10000), ("50k", 50000)):
                 row[f"net_bps_{label}"] = self.window_net(name, D(usd))
             row.update(valid_ms=w["valid"] // 10**6, evaluations=w["n"], outcomes=w["outcomes"])
             self.rows.append(row)
         self.fresh(w, self.end)
+        return None if mean is None else D(mean)
 
     # --- economics
 
-    def fee(self, leg: Leg) -> Decimal:
+    def fee(self, leg: Leg, at: int | None = None) -> Decimal:
         fees = [f for f in self.set.get("FEES", []) if (f[0], f[1]) == (leg.info["venue"], leg.info["market"])]  # type: ignore[misc]
-        today = datetime.fromtimestamp(self.time // S, UTC).date()
+        today = datetime.fromtimestamp((self.time if at is None else at) // S, UTC).date()
         for group in (leg.info["fee_group"], "default"):
             now = [f for f in fees if f[2] == group and date.fromisoformat(f[4]) <= today]
             if now:
@@ -251,8 +255,7 @@ class Pair:
             if leg.info["market"] == "spot":
                 sums.append(D(0))
                 continue
-            known = leg.rate is not None and leg.next is not None and leg.interval()
-            if not known or self.time - leg.funded > int(self.set["FUNDING_MAX_AGE_S"]) * S:
+            if not self.funded(leg, self.time):
                 return "funding_unknown", edge, None
             sums.append(leg.rate * len(leg.settlements(self.time, horizon)))
         fees, slip = bought * self.fee(buy) + sold * self.fee(sell), s * (bought + sold)
@@ -262,23 +265,29 @@ class Pair:
         bps = net / bought * 10000
         if net < D(self.set["ARBITRAGE_MIN_PROFIT_USD"]) or bps < D(self.set["ARBITRAGE_MIN_PROFIT_BPS"]):
             return "below_threshold", edge, None
-        legs = []
-        for leg, side, price, notional in ((buy, "buy", ask, bought), (sell, "sell", bid, sold)):
-            spot = leg.info["market"] == "spot"
-            first = None if spot else leg.settlements(self.time, max(0, leg.next - self.time) + leg.interval())[0]
-            legs.append({
-                "venue": leg.info["venue"], "market": leg.info["market"], "symbol": leg.info["symbol"], "side": side,
-                "price": text(price), "average_price": places(notional / size, 12),
-                "fee_bps": text(self.fee(leg) * 10000), "funding_rate": None if spot else text(leg.rate),
-                "next_funding_ns": first, "book_age_ms": (self.time - leg.last[0]) // 10**6, "sequence": leg.seq,
-                "message_id": leg.last[1], "generation": leg.gen,
-            })  # fmt: skip
+        walked = ((buy, "buy", ask, bought / size), (sell, "sell", bid, sold / size))
+        legs = [self.quote(leg, side, touch, price, self.time) for leg, side, touch, price in walked]
         return "signal", edge, (net, {
             "legs": legs, "size": text(size), "buy_notional": text(bought), "sell_notional": text(sold),
             "gross_usd": text(sold - bought), "fees_usd": text(fees), "slippage_usd": text(slip),
             "carry_usd": text(carry), "net_entry_usd": text(entry), "net_round_trip_usd": text(entry - fees),
             "net_usd": text(net), "net_bps": places(bps, 4), "edge_bps": places(edge * 10000, 4),
         })  # fmt: skip
+
+    def funded(self, leg: Leg, t: int) -> bool:
+        known = leg.rate is not None and leg.next is not None and leg.interval()
+        return bool(known) and t - leg.funded <= int(self.set["FUNDING_MAX_AGE_S"]) * S
+
+    def quote(self, leg: Leg, side: str, touch: Decimal, price: Decimal, t: int) -> dict[str, Any]:
+        spot = leg.info["market"] == "spot"
+        first = None if spot else leg.settlements(t, max(0, leg.next - t) + leg.interval())[0]
+        return {
+            "venue": leg.info["venue"], "market": leg.info["market"], "symbol": leg.info["symbol"], "side": side,
+            "price": text(touch), "average_price": places(price, 12),
+            "fee_bps": text(self.fee(leg, t) * 10000), "funding_rate": None if spot else text(leg.rate),
+            "next_funding_ns": first, "book_age_ms": (t - leg.last[0]) // 10**6, "sequence": leg.seq,
+            "message_id": leg.last[1], "generation": leg.gen,
+        }  # fmt: skip
 
     def evaluate(self, name: str, record: str) -> None:
         outcome, edge, found = self.judge(name)
@@ -351,8 +360,11 @@ class Pair:
                     x.state = "disconnected"
         elif channel == "funding" and kind in ("frame", "keyframe") and leg is not None:
             self.funding(leg, e, f)
+            self.watch_funding(leg, where)
         elif kind == "registry":
             self.registry(f)
+            for x in self.legs.values():
+                self.watch_funding(x, where)
         touched |= {n for n, x in self.legs.items() if n in before and before[n] != x.shown()}
         for name in sorted(self.window):
             if set(name.split(">")) & touched:
@@ -436,8 +448,8 @@ class Pair:
                     self.window.setdefault(name, w)
 
 
-def run(lines: list[dict[str, Any]], **settings: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
-    """Messages, window rows and the number of dead letters of a capture."""
+def run(lines: list[dict[str, Any]], **settings: Any) -> tuple[list[Any], list[Any], list[Any], int]:
+    """Arbitrage messages, window rows, the other signals, and the number of dead letters of a capture."""
     pairs: dict[str, Pair] = {}
     clock = dead = 0
     for e in lines:
@@ -455,4 +467,5 @@ def run(lines: list[dict[str, Any]], **settings: Any) -> tuple[list[dict[str, An
         except DeadLetterError:
             dead += 1
     messages = [m for pair in pairs.values() for m in pair.messages]
-    return messages, [r for pair in pairs.values() for r in pair.rows], dead
+    rows = [r for pair in pairs.values() for r in pair.rows]
+    return messages, rows, [j for pair in pairs.values() for j in pair.judged], dead

@@ -67,8 +67,19 @@ def anomaly() -> Message:
     """A spread anomaly that begins."""
     return _signal("spread.anomaly") | {
         "window_start_ns": START_NS, "phase": "started", "edge_bps": "40", "median_bps": "2.5", "mad_bps": "0.5",
-        "score": "50.5857",
+        "score": "50.5857", "reason": None,
     }  # fmt: skip
+
+
+def funding_anomaly() -> Message:
+    """A rate beyond its own history."""
+    message = _signal("funding.anomaly") | {
+        "kind": "rate", "venue": "bybit", "market": "perp", "symbol": "BTCUSDT",
+        "message_id": "bybit/perp/BTCUSDT/y-perp-1/1/7", "rate": "0.0021", "previous_rate": "0.0001",
+        "interval_hours": 8, "previous_interval_hours": 8, "median_bps": "1", "mad_bps": "0.05", "score": "134.9",
+    }  # fmt: skip
+    del message["direction"]
+    return message
 
 
 def trading_signal() -> Message:
@@ -83,7 +94,7 @@ def signals() -> list[Message]:
     """One message of every type."""
     arbitrages = [of_type(f"arbitrage.{kind}") for kind in ("opened", "updated", "closed")]
     fundings = [funding_signal(f"funding.{kind}") for kind in ("opened", "closed")]
-    return [*arbitrages, *fundings, anomaly(), trading_signal()]
+    return [*arbitrages, *fundings, anomaly(), funding_anomaly(), trading_signal()]
 
 
 def funding_change(number: int = 0) -> Message:

@@ -62,13 +62,13 @@ async def count(store: Store, table: str, final: str = "FINAL") -> int:
 
 async def test_every_kind_of_message_is_a_row_of_its_table(store: Store) -> None:
     """Messages of a capture and one of every other kind: nothing refused, nothing missing."""
-    arbitrages = messages.arbitrage()
-    assert await put(store, topics.SIGNALS, *arbitrages, *messages.signals()[3:]) == []
+    arbitrages, others = messages.arbitrage(), messages.signals()[3:]
+    assert await put(store, topics.SIGNALS, *arbitrages, *others) == []
     assert await put(store, topics.SPREADS, *messages.windows()) == []
     assert await put(store, topics.FUNDING, messages.funding_change(1), messages.funding_change(2)) == []
     assert await put(store, topics.QUALITY, messages.book_quality(), messages.connection_quality()) == []
 
-    assert await count(store, "signals") == len({m["id"] for m in arbitrages}) + 4
+    assert await count(store, "signals") == len({m["id"] for m in arbitrages}) + len(others)
     assert await count(store, "opportunity_events") == len(arbitrages)
     assert await count(store, "opportunities") == len({m["opportunity_id"] for m in arbitrages})
     assert await count(store, "spreads_1s") == len(messages.windows())

@@ -57,6 +57,20 @@ def changed(change: Any) -> dict[str, Any]:
     return schema
 
 
+def test_a_new_type_of_signal_breaks_nobody() -> None:
+    """Readers ignore types they do not know; one that is gone, or means another message, is told."""
+    name = schema_name("signal")
+    fewer = copy.deepcopy(GENERATED[name])
+    gone = fewer["discriminator"]["mapping"].pop("trading.signal")
+    fewer["oneOf"] = [member for member in fewer["oneOf"] if member["$ref"] != gone]
+    other = copy.deepcopy(GENERATED[name])
+    other["discriminator"]["mapping"]["trading.signal"] = "#/$defs/SpreadAnomaly"
+
+    assert breaking_changes(fewer, GENERATED[name]) == []
+    assert breaking_changes(GENERATED[name], fewer) == [": another shape"]
+    assert breaking_changes(GENERATED[name], other) == [": another shape"]
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [

@@ -1,0 +1,150 @@
+"""When a direction's mean edge is not what it usually is: judged window by window against its own recent past.
+
+score   ..........######..#############......        # = ANOMALY_ENTER_SCORE or more, on either side
+                  |--| ANOMALY_MIN_DURATION_S        |
+                     ^ started                       ^ ended: below ANOMALY_LEAVE_SCORE; then a cooldown
+
+A window is judged against the windows that began in the ANOMALY_WINDOW_S before it, and joins them afterwards whatever
+it was: a median stands up to nearly half of them being odd, and what lasts longer than that is the new normal. A window
+without a mean is not judged: it ends an anomaly, since nothing is said about a book that is not valid.
+"""
+
+from collections import deque
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_OID, uuid5
+
+from mts_stream.domain.baseline import Baseline, Deviation
+from mts_stream.domain.economics import EconomicSettings
+from mts_stream.domain.exact import BPS_DECIMALS, BPS_SCALE, scaled, scaled_decimal
+from mts_stream.domain.messages import SpreadAnomaly, SpreadWindow
+from mts_stream.domain.signal_head import signal_head
+from mts_stream.domain.windows import WINDOW_NS
+
+STARTED, ENDED = "started", "ended"
+REVERTED = "reverted"
+NO_VALID_BOOK = "no_valid_book"
+QUARANTINED = "quarantined"
+_BPS_OF_SCALED = 10**6  # what `scaled` made of a text in bps, in 10^-12 bps
+_STORED_UNIT = 10**8  # a window's mean has 4 decimals
+
+
+class Verdict(NamedTuple):
+    """An anomaly starts or ends; `deviation` is the last one judged."""
+
+    phase: str
+    deviation: Deviation
+    reason: str | None = None
+
+
+class SpreadWatch:
+    """Holds the mean edges of one direction against each other; told each of its windows in order."""
+
+    __slots__ = ("_baseline", "_ended_s", "_enter", "_floor", "_leave", "_open", "_run", "_settings", "_values")
+
+    def __init__(self, settings: EconomicSettings) -> None:
+        self._settings = settings
+        self._enter = scaled_decimal(settings.anomaly_enter_score, BPS_DECIMALS)
+        self._leave = scaled_decimal(settings.anomaly_leave_score, BPS_DECIMALS)
+        self._floor = scaled_decimal(settings.anomaly_floor_bps, BPS_DECIMALS)
+        self._values: deque[tuple[int, int]] = deque()  # start in s, mean edge in 10^-12 bps
+        self._baseline = Baseline()
+        self._run = 0  # windows in a row beyond the entering score
+        self._open: Deviation | None = None
+        self._ended_s: int | None = None
+
+    def on_window(self, start_s: int, edge: int) -> Verdict | None:
+        """A window with a mean edge, in 10^-12 bps."""
+        self._forget_before(start_s - self._settings.anomaly_window_s)
+        verdict = None
+        if len(self._values) >= self._settings.anomaly_min_windows:
+            verdict = self._judge(start_s, self._baseline.deviation(edge, self._floor, BPS_SCALE))
+        self._values.append((start_s, edge))
+        self._baseline.add(edge)
+        return verdict
+
+    def on_nothing(self, start_s: int, reason: str) -> Verdict | None:
+        """A window without a mean edge, or one that says nothing about the market."""
+        self._run = 0
+        return self._end(start_s, self._open, reason)
+
+    def _forget_before(self, start_s: int) -> None:
+        while self._values and self._values[0][0] < start_s:
+            self._baseline.remove(self._values.popleft()[1])
+
+    def _judge(self, start_s: int, deviation: Deviation) -> Verdict | None:
+        self._run = self._run + 1 if deviation.is_beyond(self._enter) else 0
+        if self._open is not None:
+            self._open = deviation
+            return None if deviation.is_beyond(self._leave) else self._end(start_s, deviation, REVERTED)
+        if self._run < self._settings.anomaly_min_duration_s or self._is_cooling(start_s):
+            return None
+        self._open = deviation
+        return Verdict(STARTED, deviation)
+
+    def _is_cooling(self, start_s: int) -> bool:
+        return self._ended_s is not None and start_s - self._ended_s < self._settings.anomaly_cooldown_s
+
+    def _end(self, start_s: int, deviation: Deviation | None, reason: str) -> Verdict | None:
+        if self._open is None or deviation is None:
+            return None
+        self._open, self._ended_s = None, start_s
+        return Verdict(ENDED, deviation, reason)
+
+    def snapshot(self) -> list[Any]:
+        """As JSON data: the values as runs of seconds, each its first second and its means in 10^-4 bps."""
+        runs: list[list[int]] = []
+        following_s = None
+        for start_s, edge in self._values:
+            if start_s != following_s:
+                runs.append([start_s])
+            runs[-1].append(edge // _STORED_UNIT)
+            following_s = start_s + 1
+        is_open = None if self._open is None else list(self._open)
+        return [runs, self._run, is_open, self._ended_s]
+
+    def restore(self, data: list[Any]) -> None:
+        """Take over a snapshot."""
+        runs, self._run, is_open, self._ended_s = data
+        self._values = deque(
+            (first_s + index, edge * _STORED_UNIT) for first_s, *edges in runs for index, edge in enumerate(edges)
+        )
+        self._baseline = Baseline(edge for _, edge in self._values)
+        self._open = None if is_open is None else Deviation(*is_open)
+
+
+class DirectionAnomalies:
+    """The `spread.anomaly` messages of one direction."""
+
+    __slots__ = ("_direction", "_pair", "_settings", "watch")
+
+    def __init__(self, pair: str, direction: str, settings: EconomicSettings) -> None:
+        self._pair, self._direction, self._settings = pair, direction, settings
+        self.watch = SpreadWatch(settings)
+
+    def on_window(self, end_ns: int, row: SpreadWindow | None, quarantined: bool) -> SpreadAnomaly | None:
+        """The window that ended then, with its row where it has one; a quarantined pair has no anomalies."""
+        start_ns = end_ns - WINDOW_NS
+        start_s = start_ns // WINDOW_NS
+        if quarantined:
+            verdict = self.watch.on_nothing(start_s, QUARANTINED)
+        elif row is None or row.edge_mean_bps is None:
+            verdict = self.watch.on_nothing(start_s, NO_VALID_BOOK)
+        else:
+            verdict = self.watch.on_window(start_s, scaled(row.edge_mean_bps) // _BPS_OF_SCALED)
+        return None if verdict is None else self._message(start_ns, end_ns, verdict)
+
+    def _message(self, start_ns: int, end_ns: int, verdict: Verdict) -> SpreadAnomaly:
+        identity = str(uuid5(NAMESPACE_OID, f"mts|anomaly|{self._pair}|{self._direction}|{start_ns}"))
+        head = signal_head(self._settings, "spread.anomaly", identity, self._pair, end_ns)
+        deviation = verdict.deviation
+        return SpreadAnomaly(
+            **head,
+            direction=self._direction,
+            window_start_ns=start_ns,
+            phase=verdict.phase,
+            edge_bps=deviation.value_bps,
+            median_bps=deviation.median_bps,
+            mad_bps=deviation.mad_bps,
+            score=deviation.score,
+            reason=verdict.reason,
+        )
