@@ -7,7 +7,6 @@ from math import lcm
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.exact import (
     BPS_DECIMALS,
-    BPS_SCALE,
     DECIMALS,
     FRACTION_SCALE,
     SCALE,
@@ -15,60 +14,19 @@ from mts_stream.domain.exact import (
     plain_rounded,
     scaled_decimal,
 )
+from mts_stream.domain.fees import NS_PER_DAY
 from mts_stream.domain.leg import Leg
+from mts_stream.domain.limits import Limits
 from mts_stream.domain.order_book import ScaledLevel
 from mts_stream.domain.pricing import Amounts, Costs, PairScale, Walk, counted, walk
 from mts_stream.domain.sequencing import VALID
 from mts_stream.domain.windows import EDGE_DECIMALS, Edge, WalkedNets
 
-NS_PER_HOUR: int = 3600 * 10**9
-WINDOW_NOTIONALS_USD = (1_000, 10_000, 50_000)
 SIGNAL = "signal"
 
 
 class MissingFeeError(LookupError):
     """The fee table has no fee for a leg at an event time: a mistake in the settings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The settings as integers on a pair's scale."""
-
-    min_notional: int
-    max_notional: int
-    window_notionals: tuple[int, ...]
-    min_profit_usd: int  # on the scale of Amounts
-    min_profit_bps: int  # 10^-12 bps
-    max_edge_bps: int  # 10^-12 bps
-    slippage: int
-    holding_ns: int
-    depth_share: int  # 10^-12
-    funding_horizon_ns: int
-    funding_min_net_bps: int  # 10^-12 bps
-
-    @classmethod
-    def of(cls, settings: EconomicSettings, scale: PairScale) -> "Limits":
-        """The settings on the scale of a pair."""
-
-        def bps(name: str) -> int:
-            return scaled_decimal(getattr(settings, name), BPS_DECIMALS)
-
-        def money(name: str) -> int:
-            return scaled_decimal(getattr(settings, name), BPS_DECIMALS) * scale.money_scale // BPS_SCALE
-
-        return cls(
-            money("min_notional"),
-            money("max_notional"),
-            tuple(usd * scale.money_scale for usd in WINDOW_NOTIONALS_USD),
-            money("min_profit_usd") * FRACTION_SCALE * SCALE,
-            bps("min_profit_bps"),
-            bps("max_edge_bps"),
-            bps("slippage_bps"),
-            int(settings.holding_hours * NS_PER_HOUR),
-            int(settings.max_depth_share * SHARE_SCALE),
-            int(settings.funding_horizon_hours * NS_PER_HOUR),
-            bps("funding_min_net_bps"),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +68,7 @@ class Judge:
 
     def costs(self, at_ns: int) -> Costs:
         """The fees in force at an event time, and the slippage."""
-        day = at_ns // (24 * NS_PER_HOUR)
+        day = at_ns // NS_PER_DAY
         if self._costs is None or day != self._costs_day:
             fees = (self._fee(self.buy, at_ns), self._fee(self.sell, at_ns))
             self._costs, self._costs_day = Costs(*fees, self.limits.slippage, self._turns), day

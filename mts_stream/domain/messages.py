@@ -132,11 +132,11 @@ class FundingAnomaly(SignalMessage):
     score: str | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SpreadWindow:
     """One second of one direction: the touch edge as a bar, walked nets at its end, and the rejection ledger.
 
-    The outcomes add up to the evaluations; anything else is a bug and raises.
+    The outcomes, none of them zero, add up to the evaluations; anything else is a bug and raises.
     """
 
     pair: str
@@ -155,7 +155,7 @@ class SpreadWindow:
     outcomes: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if sum(self.outcomes.values()) != self.evaluations:
+        if sum(self.outcomes.values()) != self.evaluations or any(count <= 0 for count in self.outcomes.values()):
             raise AssertionError(f"{self.pair} {self.direction} {self.window_start_ns}: outcomes do not add up")
 
 
