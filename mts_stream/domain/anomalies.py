@@ -65,7 +65,7 @@ class SpreadWatch:
     def on_nothing(self, start_s: int, reason: str) -> Verdict | None:
         """A window without a mean edge, or one that says nothing about the market."""
         self._run = 0
-        return self._end(start_s, self._open, reason)
+        return None if self._open is None else self._end(start_s, self._open, reason)
 
     def _forget_before(self, start_s: int) -> None:
         while self._values and self._values[0][0] < start_s:
@@ -84,9 +84,7 @@ class SpreadWatch:
     def _is_cooling(self, start_s: int) -> bool:
         return self._ended_s is not None and start_s - self._ended_s < self._settings.anomaly_cooldown_s
 
-    def _end(self, start_s: int, deviation: Deviation | None, reason: str) -> Verdict | None:
-        if self._open is None or deviation is None:
-            return None
+    def _end(self, start_s: int, deviation: Deviation, reason: str) -> Verdict:
         self._open, self._ended_s = None, start_s
         return Verdict(ENDED, deviation, reason)
 

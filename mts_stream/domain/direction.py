@@ -1,6 +1,5 @@
 """One direction of a pair: judged, counted, and followed through an opportunity's life."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -52,14 +51,16 @@ class Direction:
             return None
         return self.window.on_close(end_ns, self.pair, self.name, self.judge.window_nets(end_ns))
 
-    def judge_window(self, end_ns: int, row: SpreadWindow | None, quarantined: bool) -> Iterator[Message]:
+    def judge_window(self, end_ns: int, row: SpreadWindow | None, quarantined: bool, out: list[Message]) -> None:
         """What is judged at a window's end only: whether its mean edge was odd, and whether the funding pays."""
         anomaly = self.anomalies.on_window(end_ns, row, quarantined)
         if anomaly is not None:
-            yield anomaly
-        funding = None if self.funding is None else self.funding.on_window(end_ns, quarantined)
+            out.append(anomaly)
+        if self.funding is None or row is None:
+            return  # without a row no book was valid since the last window closed, so that no funding is open
+        funding = self.funding.on_window(end_ns, quarantined)
         if funding is not None:
-            yield funding
+            out.append(funding)
 
     def _on_signal(self, now_ns: int, amounts: Amounts, edge: Edge, message_id: str) -> ArbitrageMessage | None:
         net = Fraction(amounts.net, self.judge.scale.money_scale * FRACTION_SCALE * SCALE)

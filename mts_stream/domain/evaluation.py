@@ -106,8 +106,10 @@ class Judge:
 
     def refusal(self, now_ns: int) -> str | None:
         """Why nothing can be said of the direction: a book that is not valid, or unknown funding; None if it can."""
-        known = self.buy.funding_known(now_ns) and self.sell.funding_known(now_ns)
-        return self._book_refusal() or (None if known else "funding_unknown")
+        refusal = self._book_refusal()
+        if refusal is None and not (self.buy.funding_known(now_ns) and self.sell.funding_known(now_ns)):
+            return "funding_unknown"
+        return refusal
 
     def _touch_edge(self, bid: int, ask: int) -> Edge:
         if self._edge_of != (bid, ask):

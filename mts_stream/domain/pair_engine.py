@@ -163,7 +163,7 @@ class PairEngine:
         rows = [row for _, row in closed if row is not None]
         out.extend(rows)
         for direction, row in closed:
-            out.extend(direction.judge_window(end_ns, row, self.quarantined is not None))
+            direction.judge_window(end_ns, row, self.quarantined is not None, out)
         # without a row no edge is carried, so nothing can come before the next record
         self._window_end_ns = window_end_ns(end_ns if rows else self.event_time_ns)
 

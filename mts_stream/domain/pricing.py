@@ -146,8 +146,10 @@ def take(
 
 def floored(fills: list[Fill], lot: int) -> list[Fill]:
     """Step 2: whole lots; what the floor cuts off is taken from the last, worst fills."""
-    kept = list(fills)
     surplus = sum(fill.size for fill in fills) % lot
+    if not surplus:
+        return fills
+    kept = list(fills)
     while surplus:
         size, ask, bid = kept.pop()
         if size > surplus:
