@@ -23,16 +23,17 @@ class Closing:
     duration_ns: int
     updates: int
     peak: Terms
-
-    @property
-    def survived_ms(self) -> list[int]:
-        """The horizons that its duration exceeds."""
-        return [horizon for horizon in SURVIVAL_MS if self.duration_ns > horizon * NS_PER_MS]
+    survived_ms: list[int]
 
 
 def opportunity_id(pair: str, direction: str, message_id: str) -> str:
     """The id of the opportunity that a record opened; anybody can compute it from the raw log."""
     return str(uuid5(NAMESPACE_OID, f"mts|{pair}|{direction}|{message_id}"))
+
+
+def survived_ms(duration_ns: int) -> list[int]:
+    """The horizons that a duration exceeds."""
+    return [horizon for horizon in SURVIVAL_MS if duration_ns > horizon * NS_PER_MS]
 
 
 class Opportunity:
@@ -63,7 +64,9 @@ class Opportunity:
     def on_end(self, now_ns: int) -> Closing:
         """The first evaluation that is no signal."""
         duration_ns = now_ns - self.opened_ns
-        return Closing(self.id, self.event + 1, self.terms, duration_ns, self.event, self.peak)
+        return Closing(
+            self.id, self.event + 1, self.terms, duration_ns, self.event, self.peak, survived_ms(duration_ns)
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """As JSON data."""
