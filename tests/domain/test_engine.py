@@ -176,6 +176,7 @@ def test_carry_is_paid_on_each_legs_own_schedule() -> None:
     [opened] = bench.signals
 
     assert opened.carry_usd == "0.5"  # 5000 * (0.0003 - 2 * 0.0001)
+    assert (opened.net_entry_usd, opened.net_usd) == ("44.2175", "38.94")
 
 
 def test_fees_are_those_in_force_at_event_time() -> None:

@@ -49,13 +49,14 @@ def test_a_funding_arbitrage_opens_with_the_hand_computed_terms() -> None:
     [opened] = fundings(bench)
 
     end_ns = T0 + 10**9
-    assert (opened.type, opened.direction, opened.event) == ("funding.opened", DIRECTION, 0)
+    assert (opened.type, opened.pair, opened.direction, opened.event) == ("funding.opened", PAIR, DIRECTION, 0)
     assert opened.event_time_ns == opened.emitted_ns == end_ns
     assert opened.opportunity_id == str(uuid5(NAMESPACE_OID, f"mts|funding|{PAIR}|{DIRECTION}|{end_ns}"))
     assert opened.id == f"{opened.opportunity_id}-0"
     assert (opened.carry_bps, opened.cost_bps, opened.net_bps) == ("42", "15", "27")
     assert opened.break_even_ns == T0 + 9 * HOUR_NS  # 2 + 6, then 6, then 2 + 6
     buy, sell = opened.legs
+    assert (buy.side, sell.side) == ("buy", "sell")
     assert (buy.price, buy.average_price, buy.fee_bps, buy.funding_rate) == ("100", "100", "5", "-0.0002")
     assert (sell.price, sell.average_price, sell.book_age_ms) == ("100.1", "100.1", 1000)
     assert sell.next_funding_ns == T0 + HOUR_NS
@@ -162,7 +163,7 @@ def test_an_open_one_survives_a_checkpoint() -> None:
 
 @pytest.mark.parametrize(
     ("cost", "expected"),
-    [(-1, 10), (3, 10), (4, 14), (5, 18), (6, 20), (10, None)],
+    [(-1, 10), (3, 10), (4, 14), (5, 18), (6, 20), (8, 22), (9, None)],
 )
 def test_break_even_is_the_first_settlement_that_covers_the_cost(cost: int, expected: int | None) -> None:
     """Settlements at one time count together; the horizon is counted in.
