@@ -54,6 +54,19 @@ bench: install ## Measure (not part of the tests)
 load: install ## 800 books, 8,000 and 40,000 records/s into a real broker: nothing lost, order kept (5 min)
 	$(BIN)/python -m pytest tests/load -p no:cacheprovider -s -o "python_files=load_*.py" $(ARGS)
 
+# mutmut's own dependencies stay out of .venv, whose versions come first.
+MUTMUT := $(BIN)/python -c 'import sys; sys.path.append("build/mutation"); from mutmut.__main__ import cli; cli()'
+
+.PHONY: mutation
+mutation: install ## Make the economics wrong in every way: which mutants do the tests see (ten minutes; docs/mutation.md)
+	@test -d build/mutation/mutmut || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-warn-conflicts --target build/mutation "mutmut==3.8.1"
+	CONFORMANCE_EXAMPLES=25 $(MUTMUT) run $(ARGS)
+	@$(MUTMUT) results && $(MUTMUT) export-cicd-stats
+	@$(BIN)/python -c 'import json, sys; s = json.load(open("mutants/mutmut-cicd-stats.json")); \
+	  seen, total = s["killed"] + s["timeout"], s["total"]; print(f"{seen} of {total} mutants seen: {seen / total:.1%}"); \
+	  sys.exit(seen < 0.95 * total)'
+
 .PHONY: install
 install: $(STAMP) ## Make .venv with exactly what requirements.lock names
 
@@ -91,5 +104,5 @@ lock: ## Resolve pyproject.toml anew into requirements.lock, newest versions
 
 .PHONY: clean
 clean: ## Remove everything that make made, also .venv
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .mts *.egg-info
+	rm -rf $(VENV) build dist mutants htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .mts *.egg-info
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -45,11 +45,18 @@ def _clock(time_ns: int) -> str:
 
 
 def _what(signal: dict[str, Any]) -> str:
-    parts = [signal.get("direction", "")]
+    parts = [signal["direction"] if "direction" in signal else f"{signal['venue']}:{signal['market']}"]
     if "net_usd" in signal:
         parts.append(f"net {signal['net_usd']} USD, {signal['net_bps']} bps of {signal['buy_notional']} USD")
     elif "net_bps" in signal:
         parts.append(f"net {signal['net_bps']} bps")
-    if "reason" in signal:
+    elif "phase" in signal:
+        parts.append(f"{signal['phase']}: edge {signal['edge_bps']} bps, usually {signal['median_bps']}")
+    elif "kind" in signal:
+        parts.append(f"{signal['kind']}: rate {signal['rate']} every {signal['interval_hours']} h")
+        parts.append(f"before {signal['previous_rate']} every {signal['previous_interval_hours']} h")
+    if "duration_ns" in signal:
         parts.append(f"{signal['reason']} after {signal['duration_ns'] // 1_000_000} ms")
-    return "  ".join(filter(None, parts))
+    elif signal.get("reason"):
+        parts.append(signal["reason"])
+    return "  ".join(parts)

@@ -22,6 +22,7 @@ from mts_stream.wire.kafka import Record, send_all
 from mts_stream.wire.schema_export import generate
 from mts_stream.wire.topics import INSTRUMENTS, SIGNALS, TOPICS
 from tests.integration.worker_parts import clean
+from tests.sinks import messages
 
 LEG = {
     "venue": "bybit", "market": "perp", "symbol": "SHIB1000USDT", "multiplier": "1000", "tick_size": "0.000001",
@@ -165,6 +166,15 @@ def test_a_signal_in_one_line() -> None:
     assert signal_line(b"[]").startswith("not a signal")
     funding = {"type": "funding.opened", "pair": "BTC-USDT", "event_time_ns": 0, "direction": "x", "net_bps": "6"}
     assert signal_line(json.dumps(funding).encode()).endswith("x  net 6 bps")
+
+
+def test_every_type_of_signal_has_its_line() -> None:
+    """Anomalies say what is usual or was before; no type is taken for something else."""
+    lines = {message["type"]: signal_line(json.dumps(message).encode()) for message in messages.signals()}
+
+    assert not [line for line in lines.values() if line.startswith("not a signal")]
+    assert lines["spread.anomaly"].endswith("started: edge 40 bps, usually 2.5")
+    assert lines["funding.anomaly"].endswith("bybit:perp  rate: rate 0.0021 every 8 h  before 0.0001 every 8 h")
 
 
 def test_migrations_are_applied_once(clickhouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
