@@ -74,7 +74,12 @@ def test_an_impossible_rate_is_a_dead_letter() -> None:
 
 def test_a_leg_without_settlements_cannot_be_asked() -> None:
     """Asking for the carry of unknown funding is our mistake and raises."""
-    with pytest.raises(ValueError, match="no rate was stated"):
+    with pytest.raises(ValueError, match=r"^no rate was stated$"):
         LegFunding().rates_until(8, T0, NS_PER_HOUR)
-    with pytest.raises(ValueError, match="no settlement was stated"):
+    with pytest.raises(ValueError, match=r"^no settlement was stated$"):
         stated(next_ms=None).rates_until(8, T0, NS_PER_HOUR)
+
+
+def test_nothing_is_known_of_a_new_leg() -> None:
+    """Nulls, and nothing else that counts as false: they stand in checkpoints and messages."""
+    assert LegFunding().snapshot() == [None, None, None, None]

@@ -3,12 +3,13 @@
 from decimal import Decimal
 from math import lcm
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mts_stream.domain.exact import FRACTION_SCALE
 from mts_stream.domain.instrument import Instrument
-from mts_stream.domain.pricing import Amounts, Costs, Fill, PairScale, UnitFactors, walk
+from mts_stream.domain.pricing import Amounts, Costs, Fill, PairScale, UnitFactors, floored, walk
 from tests.domain.builders import instrument
 
 levels = st.lists(st.tuples(st.integers(90, 110), st.integers(1, 30)), min_size=1, max_size=8, unique_by=lambda x: x[0])
@@ -61,6 +62,17 @@ def test_the_walk_equals_the_plain_one(asks: list, bids: list, limit: int, lot: 
     assert walked.buy_notional == sum(f.size * f.ask for f in fills)
     assert walked.sell_notional == sum(f.size * f.bid for f in fills)
     assert walked.filled == filled
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lot", "kept"),
+    [([3, 2, 1], 2, [3, 2, 1]), ([3, 2, 2], 3, [3, 2, 1]), ([3, 2, 2], 5, [3, 2]), ([3, 2, 2], 8, []), ([], 2, [])],
+)
+def test_the_floor_cuts_the_worst_fills(sizes: list[int], lot: int, kept: list[int]) -> None:
+    """From the last one backward, and a fill of which nothing is left is none."""
+    fills = [Fill(size, ask, 200 - ask) for ask, size in enumerate(sizes, start=100)]
+
+    assert floored(fills, lot) == [Fill(size, ask, 200 - ask) for ask, size in enumerate(kept, start=100)]
 
 
 @given(levels, levels, st.integers(1000, 20_000), st.integers(1, 9), costs_of)

@@ -47,6 +47,7 @@ def test_each_step_says_what_bounded_it() -> None:
         ({}, ["ask_level", "bid_level", "ask_level"], WalkEnd.PRICE),
         ({"max_notional": "150"}, ["max_notional"], WalkEnd.NOTIONAL),
         ({"max_notional": "200.2"}, ["ask_level", "max_notional"], WalkEnd.NOTIONAL),
+        ({"max_notional": "200.1", "asks": "100 2.001", "bids": "110 2.001"}, ["max_notional"], WalkEnd.NOTIONAL),
         ({"bids": "110 1", "asks": "100 2"}, ["bid_level"], WalkEnd.BIDS),
         ({"bids": "110 2", "asks": "100 1"}, ["ask_level"], WalkEnd.ASKS),
         ({"bids": "100 2"}, [], WalkEnd.PRICE),
