@@ -67,17 +67,17 @@ class EconomicSettings:
     def config_id(self) -> str:
         """sha256 of the economic settings and the fee table, in hexadecimal.
 
-        A setting of LATER_SETTINGS stands in it only where it is not its default: what a setting leaves as it was
-        keeps its name over an upgrade.
+        A setting of LATER_SETTINGS stands in it only where it is not its default, so that an upgrade that changes no
+        result changes no name.
         """
-        lines = [f"{name}={self._canonical(name)}" for name in sorted(self.__dataclass_fields__) if self._names(name)]
+        lines = [f"{name}={self._canonical(name)}" for name in sorted(self.__dataclass_fields__) if self._is_told(name)]
         lines += [
             f"fee={f.venue},{f.market},{f.fee_group},{f.taker_bps.normalize():f},{f.valid_from.isoformat()}"
             for f in self.fees.fees
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def _names(self, name: str) -> bool:
+    def _is_told(self, name: str) -> bool:
         if name in LATER_SETTINGS:
             return bool(getattr(self, name) != self.__dataclass_fields__[name].default)
         return name != "fees"
