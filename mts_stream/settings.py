@@ -48,6 +48,7 @@ Exact = Annotated[Decimal, AfterValidator(_plain)]
 NotNegative = Annotated[Exact, Field(ge=0)]
 _ORDERED = (
     ("min_notional", "max_notional"),
+    ("arbitrage_min_profit_bps", "max_edge_bps"),
     ("anomaly_leave_score", "anomaly_enter_score"),
     ("anomaly_min_windows", "anomaly_window_s"),
 )
@@ -264,7 +265,9 @@ def load_fees(path: Path | None) -> FeeSchedule:
         tables = tomllib.loads(path.read_text()).get("fee", [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise ValueError("`fee` must be tables, each under its own [[fee]]")
-        return FeeSchedule([_fee(index, table) for index, table in enumerate(tables)])
+        fees = FeeSchedule([_fee(index, table) for index, table in enumerate(tables)])
+        fees.check_beginnings()
+        return fees
     except (OSError, ValueError) as error:
         raise SettingsError(f"FEES_FILE {path}: {error}") from error
 

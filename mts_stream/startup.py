@@ -4,10 +4,13 @@ import asyncio
 import errno
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import NoReturn
 
+from mts_stream.domain.economics import EconomicSettings
 from mts_stream.errors import KafkaUnavailableError, ListenError, MtsError, SettingsError
+from mts_stream.exchanges import MARKETS
 from mts_stream.logs import get_logger
 from mts_stream.settings import Settings, load_settings
 from mts_stream.wire.kafka import create_topics, topic_partitions
@@ -23,9 +26,20 @@ log = get_logger("mts_stream.startup")
 def settings_or_exit() -> Settings:
     """The settings of the environment; a wrong one prints its line and ends the process with code 2."""
     try:
-        return load_settings()
+        settings = load_settings()
+        check_fees(settings.economics(), time.time_ns())
+        return settings
     except MtsError as error:
         exit_with(error)
+
+
+def check_fees(economics: EconomicSettings, now_ns: int) -> None:
+    """See that every leg that a route may need has a fee today, not only when it is evaluated; raises SettingsError."""
+    needed = {market for route in (*economics.routes, *economics.same_venue_routes) for market in route}
+    legs = sorted((listed.venue, listed.market) for listed in MARKETS if listed.market in needed)
+    missing = economics.fees.missing(legs, now_ns)
+    if missing:
+        raise SettingsError(f"FEES_FILE: no fee of {', '.join(missing)} is in force today; give one for each leg")
 
 
 def exit_with(error: MtsError) -> NoReturn:

@@ -98,6 +98,13 @@ def test_contradictions_name_both_variables(monkeypatch: pytest.MonkeyPatch) -> 
     assert "MIN_NOTIONAL 200" in told and "MAX_NOTIONAL 100" in told
 
 
+def test_a_profit_above_the_widest_edge_is_a_contradiction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing could ever be a signal; both names are told."""
+    told = complaint(monkeypatch, ARBITRAGE_MIN_PROFIT_BPS="50", MAX_EDGE_BPS="40")
+
+    assert "ARBITRAGE_MIN_PROFIT_BPS 50" in told and "MAX_EDGE_BPS 40" in told
+
+
 @pytest.mark.parametrize("name", ["KAFKA_SASL_PASSWORD", "CLICKHOUSE_PASSWORD"])
 def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Neither the settings' text nor their dump holds a password."""
@@ -192,6 +199,27 @@ def test_a_wrong_fee_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     said = complaint(monkeypatch, FEES_FILE=write(tmp_path, text))
 
     assert said.startswith("FEES_FILE ") and told in said
+
+
+GAP = (
+    FEES
+    + """
+[[fee]]
+venue = "bybit"
+market = "perp"
+taker_bps = "5.5"
+valid_from = 2026-02-01
+"""
+)
+
+
+def test_a_fee_table_with_a_gap_in_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leg whose fees begin after another's: in between, nothing could be computed. A later group is no gap."""
+    said = complaint(monkeypatch, FEES_FILE=write(tmp_path, GAP))
+
+    assert said.startswith("FEES_FILE ") and "bybit:perp begin on 2026-02-01" in said and "on 2026-01-01" in said
+    monkeypatch.setenv("FEES_FILE", write(tmp_path, GAP.replace("02-01", "01-01")))
+    assert load_settings().economics().fees.taker_bps("bybit", "perp", "vip", JULY_NS) == Decimal("5.5")
 
 
 def test_a_missing_fee_file_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from mts_stream import startup, worker
 from mts_stream.errors import KafkaUnavailableError, ListenError, SettingsError, StoreError
-from mts_stream.settings import Settings
-from mts_stream.startup import check_port, exit_with, kafka_ready, make_directory, settings_or_exit
+from mts_stream.settings import Settings, load_settings
+from mts_stream.startup import check_fees, check_port, exit_with, kafka_ready, make_directory, settings_or_exit
 from mts_stream.wire import topics
 from mts_stream.worker_options import Assignor, QuickEnd, faust_options
 
@@ -105,6 +105,20 @@ def test_a_refusal_is_one_line_and_a_code(capfd: pytest.CaptureFixture[str], mon
     lines = capfd.readouterr().err.splitlines()
     assert lines[0] == "error: PARTITIONS=x: must be a number"
     assert lines[1].startswith("error: PARTITIONS='0'")
+
+
+def test_a_leg_without_a_fee_today_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that would end at its first evaluation does not begin; a leg that no route needs needs no fee."""
+    path = tmp_path / "fees.toml"
+    fee = '[[fee]]\nvenue = "{}"\nmarket = "perp"\ntaker_bps = 5\nvalid_from = {}\n'
+    path.write_text(fee.format("binance", "2024-01-01") + fee.format("bybit", "2024-01-01"))
+    economics = load_settings(fees_file=path, routes="perp>perp").economics()
+    check_fees(economics, 1_750_000_000 * 10**9)
+
+    with pytest.raises(SettingsError, match=r"FEES_FILE: no fee of binance:perp, bybit:perp is in force"):
+        check_fees(economics, 1_700_000_000 * 10**9)
+    with pytest.raises(SettingsError, match=r"FEES_FILE: no fee of binance:spot, bybit:spot is in force"):
+        check_fees(load_settings(fees_file=path).economics(), 1_750_000_000 * 10**9)
 
 
 def test_the_data_directory_is_made_with_its_parents(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 DEFAULT_GROUP = "default"
@@ -51,6 +51,22 @@ class FeeSchedule:
         """The venues' public fees of the lowest tier."""
         return cls(PUBLIC_FEES)
 
+    def check_beginnings(self) -> None:
+        """Refuse a gap in time, by ValueError: a leg's default fee that begins after another leg's."""
+        begins = {key[:2]: days[0] for key, days in self._days.items() if key[2] == DEFAULT_GROUP}
+        if not begins:
+            return
+        first, last = min(begins, key=begins.__getitem__), max(begins, key=begins.__getitem__)
+        if begins[first] != begins[last]:
+            raise ValueError(
+                f"the fees of {':'.join(last)} begin on {_date(begins[last])}, those of {':'.join(first)} on "
+                f"{_date(begins[first])}: between them there is a gap; give a fee that is valid from there on"
+            )
+
+    def missing(self, legs: Iterable[tuple[str, str]], at_ns: int) -> list[str]:
+        """The legs (venue, market) without a default fee in force at a time."""
+        return [f"{v}:{m}" for v, m in legs if self.taker_bps(v, m, DEFAULT_GROUP, at_ns) is None]
+
     def taker_bps(self, venue: str, market: str, fee_group: str, at_ns: int) -> Decimal | None:
         """The newest fee in force at an event time: the leg's own group's before the default's; None without one."""
         day = at_ns // NS_PER_DAY
@@ -60,3 +76,7 @@ class FeeSchedule:
             if index:
                 return self._bps[key][index - 1]
         return None
+
+
+def _date(day: int) -> date:
+    return BEGINNING + timedelta(days=day)
