@@ -10,6 +10,7 @@ MtsError
 ├── DeliveryError          Kafka refused or lost a record
 ├── StoreError             ClickHouse refuses, or does not answer
 ├── CaptureError           a capture cannot be written, or a third-party one not be read
+├── ReplayDiffersError     two replays of one capture give different results
 ├── VenueError             an exchange answers with an error, or not at all
 └── BadRecordError         a record that cannot be read: it becomes a dead letter
 """
@@ -67,6 +68,10 @@ class StoreError(MtsError):
 
 class CaptureError(MtsError):
     """A capture could not be written, or what should become one could not be read."""
+
+
+class ReplayDiffersError(MtsError):
+    """Two replays of one capture gave different results."""
 
 
 class VenueError(MtsError):

@@ -28,7 +28,9 @@ COMMANDS = {
         "mts_stream.local.commands", "local", "Kafka and ClickHouse alone, for developing: up, down, status."
     ),
     "web": Place("mts_stream.web.commands", "web", "The live page."),
-    "replay": Place("mts_stream.replay", "replay_command", "Captured records through the engine, without Kafka."),
+    "replay": Place(
+        "mts_stream.replay.command", "replay_command", "Captured records through the engine, without Kafka."
+    ),
     "signals": Place("mts_stream.commands.signals", "signals", "What the signals topic carries: tail."),
     "pairs": Place("mts_stream.commands.pairs", "pairs", "The pairs of the registry and their listings."),
     "doctor": Place("mts_stream.commands.doctor", "doctor", "What works here, and what to do about what does not."),

@@ -135,14 +135,18 @@ def headers_of(message: Message) -> list[tuple[str, bytes]]:
 
 def dead_letter(
     *, origin: str, reason: str, detail: str, topic: str | None, partition: int | None, offset: int | None,
-    venue: str | None, stream: str | None, payload: bytes | None,
+    venue: str | None, stream: str | None, payload: bytes | None, payload_bytes: int | None = None,
 ) -> bytes:  # fmt: skip
-    """The value of a dead letter (DESIGN section 8): its payload's first 64 KiB in base64."""
+    """The value of a dead letter (DESIGN section 8): its payload's first 64 KiB in base64.
+
+    `payload_bytes` is the length of what the payload is the beginning of, where there is more than is given.
+    """
     payload = payload or b""
+    size = len(payload) if payload_bytes is None else payload_bytes
     letter = {
         "origin": origin, "reason": reason, "detail": detail[:DETAIL_CHARS_MAX],
         "topic": topic, "partition": partition, "offset": offset, "venue": venue, "stream": stream,
         "payload_base64": b64encode(payload[:PAYLOAD_BYTES_MAX]).decode(),
-        "payload_bytes": len(payload), "truncated": len(payload) > PAYLOAD_BYTES_MAX,
+        "payload_bytes": size, "truncated": size > PAYLOAD_BYTES_MAX,
     }  # fmt: skip
     return _encoder.encode(letter)
