@@ -11,6 +11,7 @@ MtsError
 ├── StoreError             ClickHouse refuses, or does not answer
 ├── CaptureError           a capture cannot be written, or a third-party one not be read
 ├── ReplayDiffersError     two replays of one capture give different results
+├── ExplainError           what is to be explained is nowhere in what was searched
 ├── VenueError             an exchange answers with an error, or not at all
 └── BadRecordError         a record that cannot be read: it becomes a dead letter
 """
@@ -72,6 +73,10 @@ class CaptureError(MtsError):
 
 class ReplayDiffersError(MtsError):
     """Two replays of one capture gave different results."""
+
+
+class ExplainError(MtsError):
+    """What is to be explained is nowhere in what was searched."""
 
 
 class VenueError(MtsError):

@@ -31,6 +31,7 @@ COMMANDS = {
     "replay": Place(
         "mts_stream.replay.command", "replay_command", "Captured records through the engine, without Kafka."
     ),
+    "explain": Place("mts_stream.explain.command", "explain_command", "Why there was a signal, or none, step by step."),
     "signals": Place("mts_stream.commands.signals", "signals", "What the signals topic carries: tail."),
     "pairs": Place("mts_stream.commands.pairs", "pairs", "The pairs of the registry and their listings."),
     "doctor": Place("mts_stream.commands.doctor", "doctor", "What works here, and what to do about what does not."),

@@ -47,7 +47,7 @@ class Judge:
         basis = settings.net_basis
         if basis == "auto":
             basis = "round_trip" if buy.is_perp or sell.is_perp else "entry"
-        self._turns = 2 if basis == "round_trip" else 1
+        self.turns = 2 if basis == "round_trip" else 1
         self._edge = Edge(0, 0)
         self._nets: WalkedNets = (None, None, None)
         self.relist(scale)
@@ -56,8 +56,8 @@ class Judge:
         """Take over what a registry record may have changed: scale, lots, minima, fee groups."""
         self.scale, self.limits = scale, Limits.of(self.settings, scale)
         self.lot = lcm(self.buy.factors.lot, self.sell.factors.lot)
-        self._buy_minimum = max(self.limits.min_notional, self._minimum(self.buy))
-        self._sell_minimum = self._minimum(self.sell)
+        self.buy_minimum = max(self.limits.min_notional, self._minimum(self.buy))
+        self.sell_minimum = self._minimum(self.sell)
         self._costs: Costs | None = None
         self._costs_day = -1
         self._edge_of: tuple[int, int] | None = None
@@ -71,7 +71,7 @@ class Judge:
         day = at_ns // NS_PER_DAY
         if self._costs is None or day != self._costs_day:
             fees = (self._fee(self.buy, at_ns), self._fee(self.sell, at_ns))
-            self._costs, self._costs_day = Costs(*fees, self.limits.slippage, self._turns), day
+            self._costs, self._costs_day = Costs(*fees, self.limits.slippage, self.turns), day
         return self._costs
 
     def _fee(self, leg: Leg, at_ns: int) -> int:
@@ -117,19 +117,30 @@ class Judge:
         return self._edge
 
     def _walked(self, now_ns: int, edge: Edge) -> Evaluation:
-        buy, sell, limits, costs = self.buy, self.sell, self.limits, self.costs(now_ns)
-        walked = self._walk(limits.max_notional, costs)
+        limits, walked = self.limits, self.walked(now_ns)
         if not walked.size or self._below_minimum(walked.buy_notional, walked.sell_notional):
             return Evaluation("min_notional", edge)
-        if not buy.funding_known(now_ns) or not sell.funding_known(now_ns):
+        if not self.funding_known(now_ns):
             return Evaluation("funding_unknown", edge)
-        rates = sell.rates_until(now_ns, limits.holding_ns) - buy.rates_until(now_ns, limits.holding_ns)
-        amounts = Amounts.of(walked, costs, rates)
+        amounts = Amounts.of(walked, self.costs(now_ns), self.carried_rates(now_ns))
         too_little = amounts.net < limits.min_profit_usd
         too_thin = amounts.net < limits.min_profit_bps * amounts.buy_notional * SCALE
         if too_little or too_thin:
             return Evaluation("below_threshold", edge)
         return Evaluation(SIGNAL, edge, amounts)
+
+    def walked(self, now_ns: int) -> Walk:
+        """The walk up to MAX_NOTIONAL; of valid books."""
+        return self._walk(self.limits.max_notional, self.costs(now_ns))
+
+    def funding_known(self, now_ns: int) -> bool:
+        """Whether the carry of both legs can be computed."""
+        return self.buy.funding_known(now_ns) and self.sell.funding_known(now_ns)
+
+    def carried_rates(self, now_ns: int) -> int:
+        """The sell leg's sum of funding rates while held, minus the buy leg's (10^-18); only where funding is known."""
+        horizon_ns = self.limits.holding_ns
+        return self.sell.rates_until(now_ns, horizon_ns) - self.buy.rates_until(now_ns, horizon_ns)
 
     def _walk(self, max_notional: int, costs: Costs | None) -> Walk:
         return walk(*self.counted_levels(), max_notional, self.lot, costs)
@@ -149,7 +160,7 @@ class Judge:
         return asks, sell.factors.levels(sell.book.book.bids.from_best())
 
     def _below_minimum(self, buy_notional: int, sell_notional: int) -> bool:
-        return buy_notional < self._buy_minimum or sell_notional < self._sell_minimum
+        return buy_notional < self.buy_minimum or sell_notional < self.sell_minimum
 
     def window_nets(self, at_ns: int) -> WalkedNets:
         """Net before carry, in bps, of entering with 1k, 10k and 50k USD whatever the edge; null where it cannot be.

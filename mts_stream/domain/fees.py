@@ -37,14 +37,14 @@ class FeeSchedule:
     def __init__(self, fees: Iterable[Fee]) -> None:
         self.fees = tuple(sorted(fees, key=lambda f: (f.venue, f.market, f.fee_group, f.valid_from)))
         self._days: dict[tuple[str, str, str], list[int]] = {}
-        self._bps: dict[tuple[str, str, str], list[Decimal]] = {}
+        self._fees: dict[tuple[str, str, str], list[Fee]] = {}
         for fee in self.fees:
             key = (fee.venue, fee.market, fee.fee_group)
             day = (fee.valid_from - BEGINNING).days
             if day in self._days.setdefault(key, []):
                 raise ValueError(f"two fees of {'/'.join(key)} are valid from {fee.valid_from}")
             self._days[key].append(day)
-            self._bps.setdefault(key, []).append(fee.taker_bps)
+            self._fees.setdefault(key, []).append(fee)
 
     @classmethod
     def public(cls) -> "FeeSchedule":
@@ -68,13 +68,18 @@ class FeeSchedule:
         return [f"{v}:{m}" for v, m in legs if self.taker_bps(v, m, DEFAULT_GROUP, at_ns) is None]
 
     def taker_bps(self, venue: str, market: str, fee_group: str, at_ns: int) -> Decimal | None:
+        """What the fee in force takes; None without one."""
+        fee = self.in_force(venue, market, fee_group, at_ns)
+        return None if fee is None else fee.taker_bps
+
+    def in_force(self, venue: str, market: str, fee_group: str, at_ns: int) -> Fee | None:
         """The newest fee in force at an event time: the leg's own group's before the default's; None without one."""
         day = at_ns // NS_PER_DAY
         for group in (fee_group, DEFAULT_GROUP):
             key = (venue, market, group)
             index = bisect_right(self._days.get(key, ()), day)
             if index:
-                return self._bps[key][index - 1]
+                return self._fees[key][index - 1]
         return None
 
 

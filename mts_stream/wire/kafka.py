@@ -145,11 +145,15 @@ def _partition_counts(settings: Settings, admin: AdminClient) -> dict[str, int]:
 
 
 class Reader:
-    """Reads whole topics without a consumer group: every partition, from the beginning or from a time on."""
+    """Reads topics without a consumer group: every partition, or those named, from the beginning or a time on."""
 
-    def __init__(self, settings: Settings, topics: Iterable[str], *, from_ms: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, topics: Iterable[str], *, from_ms: int | None = None,
+        partitions: Iterable[int] | None = None,
+    ) -> None:  # fmt: skip
         self.settings = settings
         self.topics = tuple(topics)
+        self._only = None if partitions is None else frozenset(partitions)
         self._behind: dict[tuple[str, int], int] = {}
         self._consumer = Consumer(
             client_config(
@@ -179,7 +183,12 @@ class Reader:
                     f"topic {missing[0]} does not exist at {self.settings.kafka_bootstrap_servers}; "
                     "run `mts-stream topics create`"
                 )
-            partitions = [TopicPartition(name, p, EARLIEST) for name in self.topics for p in topics[name].partitions]
+            partitions = [
+                TopicPartition(name, number, EARLIEST)
+                for name in self.topics
+                for number in topics[name].partitions
+                if self._only is None or number in self._only
+            ]
             # The ends first: where no record is that young the answer is "the end", and what came meanwhile counts.
             ends = self._offsets_at(partitions, LATEST)
             found = self._offsets_at(partitions, EARLIEST if from_ms is None else from_ms)

@@ -16,10 +16,15 @@ from mts_stream.local.demo.ledger import NATURAL_KEYS
 from mts_stream.local.disk import disk_errors
 from mts_stream.settings import Settings, economic_variables
 from mts_stream.wire.kafka import Reader, Record
-from mts_stream.wire.topics import DEAD_LETTERS, RAW, SIGNALS, SPREADS
+from mts_stream.wire.topics import DEAD_LETTERS, FUNDING, RAW, SIGNALS, SPREADS
 
 COMPRESSION_LEVEL = 1  # a capture is written while somebody waits
-RESULT_FILES = {SIGNALS: "signals.jsonl", SPREADS: "spreads.jsonl", DEAD_LETTERS: "dlq.jsonl"}
+RESULT_FILES = {
+    SIGNALS: "signals.jsonl",
+    SPREADS: "spreads.jsonl",
+    FUNDING: "funding.jsonl",
+    DEAD_LETTERS: "dlq.jsonl",
+}
 REMEDY = "or choose another directory with --record"
 LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
