@@ -104,10 +104,15 @@ def run_job(job: Job, on_bytes: Callable[[int], None]) -> Summary:
 
     Raises SettingsError for a fee that the table lacks, OSError where the disk refuses.
     """
+    return run_lines(job, capture_lines(job.capture, on_bytes))
+
+
+def run_lines(job: Job, lines: Iterator[bytes | Unreadable]) -> Summary:
+    """The same with the lines given: nothing of them is kept, however many they are."""
     job.folder.mkdir(parents=True)
     with ExitStack() as stack:
         files = {name: stack.enter_context((job.folder / name).open("wb")) for name in FILES}
-        return _Run(job, files).run(capture_lines(job.capture, on_bytes))
+        return _Run(job, files).run(lines)
 
 
 class _Run:
