@@ -161,6 +161,7 @@ class Assembler:
     def _on_snapshot(self, answer: RestBody) -> None:
         self.tally.taken["snapshot"] += 1
         keyframes = self.tally.records["keyframe"]
+        self._book.keep_frames(True)  # who recorded the file asked for it, on the file's one connection
         self._book.on_snapshot(answer.snapshot, answer.body, self._now_ns)
         self.tally.snapshots_unfit += self.tally.records["keyframe"] == keyframes
         self.tally.resyncs = self._book.resyncs
