@@ -139,8 +139,10 @@ def _check_keyframes(simulator: Simulator, report: LogReport) -> None:
 async def test_quality_and_instruments_have_their_topics(simulator: Simulator, settings: Settings) -> None:
     """One quality message per connection and second, one instrument record per pair."""
     began_ms = time.time_ns() // 1_000_000
-    async with running(settings):
-        await asyncio.sleep(1.5)
+    async with running(settings) as service:
+        told = service.publisher.confirmed
+        enough = told["quality"] + 4 * len(CONNECTIONS)
+        await until(lambda: told["quality"] >= enough)
     with Reader(settings, [QUALITY], from_ms=began_ms) as reader:
         quality = [parse_quality(record.value) for record in reader.read_to_end()]
     with Reader(settings, [INSTRUMENTS], from_ms=began_ms) as reader:
