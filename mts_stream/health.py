@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 STALLED_S = 30.0
@@ -60,7 +61,11 @@ class WorkerHealth:
 
     def _partitions(self) -> list[TP]:
         batched = self._app.batched_topics
-        return [tp for tp in self._app.consumer.assignment() if tp.topic in batched]
+        try:
+            assigned = self._app.consumer.assignment()
+        except ConsumerNotStarted:  # the app counts as started a moment before its consumer does
+            return []
+        return [tp for tp in assigned if tp.topic in batched]
 
     def _behind(self, tp: TP) -> bool:
         end = self._app.consumer.highwater(tp)

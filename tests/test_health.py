@@ -1,6 +1,7 @@
 """Health: a worker that holds partitions, has recovered and moves; and a recovery that stands still is seen."""
 
 import pytest
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from mts_stream.health import RecoveryWatch, WorkerHealth
@@ -64,6 +65,18 @@ def test_a_worker_whose_kafka_is_away_is_not_healthy() -> None:
     assert health.report()[1]["reason"] == "Kafka at k:1 has not answered for 5 s"
     health.kafka_problem = None
     assert health.report()[0] == 200
+
+
+def test_a_worker_whose_consumer_is_about_to_start_holds_nothing() -> None:
+    """Faust counts as started a moment before its consumer does: asked then, health answers, and is not healthy."""
+    app, health, _ = a_worker()
+
+    def not_yet() -> set[TP]:
+        raise ConsumerNotStarted("Consumer thread not yet started")
+
+    app.consumer.assignment = not_yet
+
+    assert health.report() == (503, {"healthy": False, "reason": "no partitions are assigned", "partitions": []})
 
 
 @pytest.mark.parametrize(
