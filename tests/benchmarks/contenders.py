@@ -108,6 +108,7 @@ class _Desk:
 
     def request(self, book: BookFeed) -> None:
         """Answer in the next turn of the loop, as REST never does at once."""
+        book.keep_frames(True)
         body = self._book.snapshot
         snapshot = self._book.market.parse_snapshot(body)
         asyncio.get_running_loop().call_soon(lambda: book.on_snapshot(snapshot, body, self._clock.now_ns()))
