@@ -13,8 +13,9 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from mts_stream.domain.market_data import KnownRange, Level
+from mts_stream.domain.market_data import KnownRange
 from mts_stream.domain.order_book import ScaledLevel, parse_levels
+from mts_stream.domain.quoted import Level
 from mts_stream.errors import BadRecordError
 from mts_stream.exchanges.venue import BookImage, BookSnapshot, DepthFrame, VenueMarket
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mts_stream.domain.economics import EconomicSettings
+from mts_stream.domain.kernel import Kernel, kernel
 from mts_stream.domain.market_data import ConnectionStatus, MarketEvent, RegistryUpdate
 from mts_stream.domain.messages import Message
 from mts_stream.domain.pair_engine import PairEngine
@@ -85,10 +86,11 @@ class ClockState(Progress):
 
 
 class PartitionEngine:
-    """All pairs of one partition."""
+    """All pairs of one partition; the kernel decides how fast it is, never what comes out."""
 
-    def __init__(self, settings: EconomicSettings) -> None:
+    def __init__(self, settings: EconomicSettings, implementation: Kernel | None = None) -> None:
         self.settings = settings
+        self.kernel = implementation or kernel()
         self.pairs: dict[str, PairState] = {}
         self.clock = ClockState()
 
@@ -112,7 +114,7 @@ class PartitionEngine:
         origin = event.origin
         if not isinstance(event, RegistryUpdate):
             raise BadRecordError("unknown_instrument", f"{origin.message_id}: the registry holds no {origin.pair!r}")
-        return PairState(engine=PairEngine(origin.pair, self.settings, self.clock.before(offset)))
+        return PairState(engine=PairEngine(origin.pair, self.settings, self.clock.before(offset), self.kernel))
 
     def _on_status(self, status: ConnectionStatus, offset: int) -> Handled:
         handled = Handled(skipped=True)
@@ -151,7 +153,7 @@ class PartitionEngine:
                 ticks = [(offset, ns) for offset, ns in data["ticks"]]
                 self.clock = ClockState(data["offset"], ticks=ticks)
             else:
-                engine = PairEngine(key, self.settings, 0)
+                engine = PairEngine(key, self.settings, 0, self.kernel)
                 engine.restore(data["pair"])
                 self.pairs[key] = PairState(data["offset"], engine=engine)
         except (KeyError, TypeError, IndexError, AttributeError) as error:

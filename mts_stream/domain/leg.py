@@ -6,6 +6,7 @@ from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.funding import LegFunding, Payments
 from mts_stream.domain.funding_anomalies import Finding, FundingWatch
 from mts_stream.domain.instrument import Instrument
+from mts_stream.domain.kernel import Book
 from mts_stream.domain.market_data import Origin
 from mts_stream.domain.pricing import PairScale, UnitFactors
 from mts_stream.domain.quality import BookMinute
@@ -18,9 +19,11 @@ NS_PER_S = 10**9
 class Leg:
     """A leg `venue:market`; `state` is `valid` or the reason why nothing may be computed from its book."""
 
-    def __init__(self, instrument: Instrument, scale: PairScale, settings: EconomicSettings, now_ns: int) -> None:
+    def __init__(
+        self, instrument: Instrument, scale: PairScale, settings: EconomicSettings, now_ns: int, book: Book
+    ) -> None:
         self.name = instrument.leg
-        self.book = SequencedBook(instrument.venue, instrument.market)
+        self.book = SequencedBook(instrument.venue, instrument.market, book)
         self.funding = LegFunding()
         self._watch = FundingWatch(settings)
         self.silent = False

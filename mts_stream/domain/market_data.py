@@ -1,6 +1,6 @@
 """What can happen in the raw log, as values: depth, funding, connection status, registry.
 
-Levels are handed on as the venue's own strings; only the book parses them.
+Levels are handed on as the venue's own bytes; only the book reads them (quoted.py has their form).
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import Literal
 
 from mts_stream.domain.instrument import PairListing
 
-Level = tuple[str, str]  # price, size; both as the venue writes them
 KnownRange = tuple[str, str]  # lowest bid, highest ask
 ConnectionState = Literal["up", "alive", "down"]
 
@@ -38,15 +37,16 @@ class DepthUpdate:
 
     `first_id`, `last_id`, `previous_id` are U, u and pu of Binance, `last_id` is u of Bybit; None where the venue
     has none, and by those that are there the book knows what may follow. `exchange_ns` is Binance's E or Bybit's ts.
-    `known_range` is (lowest bid, highest ask) of a keyframe.
+    `bids` and `asks` are JSON arrays of [price, size], both strings. `known_range` is (lowest bid, highest ask) of a
+    keyframe.
     """
 
     origin: Origin
     replaces: bool
     is_keyframe: bool
     last_id: int
-    bids: list[Level]
-    asks: list[Level]
+    bids: bytes
+    asks: bytes
     first_id: int | None = None
     previous_id: int | None = None
     exchange_ns: int | None = None

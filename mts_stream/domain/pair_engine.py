@@ -13,6 +13,7 @@ from mts_stream.domain.exact import DECIMALS, scaled, scaled_decimal
 from mts_stream.domain.funding import parse_rate
 from mts_stream.domain.funding_anomalies import funding_anomaly
 from mts_stream.domain.instrument import Instrument
+from mts_stream.domain.kernel import Kernel
 from mts_stream.domain.leg import Leg
 from mts_stream.domain.market_data import (
     ConnectionStatus,
@@ -23,7 +24,6 @@ from mts_stream.domain.market_data import (
     RegistryUpdate,
 )
 from mts_stream.domain.messages import FundingChange, Message
-from mts_stream.domain.order_book import parse_levels
 from mts_stream.domain.pricing import PairScale
 from mts_stream.domain.quality import minute_end_ns
 from mts_stream.domain.rejection import BadRecordError
@@ -36,9 +36,10 @@ NS_PER_MS = 10**6
 class PairEngine:
     """Books, directions and event time of one pair; `on_event` appends its results to a list."""
 
-    def __init__(self, pair: str, settings: EconomicSettings, clock_ns: int) -> None:
+    def __init__(self, pair: str, settings: EconomicSettings, clock_ns: int, kernel: Kernel) -> None:
         self.pair = pair
         self.settings = settings
+        self.kernel = kernel
         self.event_time_ns = clock_ns
         self.quarantined: str | None = None
         self.legs: dict[str, Leg] = {}
@@ -70,10 +71,10 @@ class PairEngine:
         origin = update.origin
         leg = self._leg_of(origin)
         where = origin.message_id
-        bids, asks = parse_levels(update.bids, where), parse_levels(update.asks, where)
+        change = leg.book.book.read(update.bids, update.asks, where)
         _check_range(update, where)
         changed = self._move_time(origin, out)
-        taken = leg.book.on_depth(update, bids, asks, self.event_time_ns, self._lag_max_ns)
+        taken = leg.book.on_depth(update, change, self.event_time_ns, self._lag_max_ns)
         leg.on_time(self.event_time_ns)
         leg.quality.on_depth(update, taken)
         self._refresh(leg, changed)
@@ -193,7 +194,7 @@ class PairEngine:
             leg.listed = name in listed
         for name, instrument in listed.items():
             if name not in self.legs:
-                self.legs[name] = Leg(instrument, scale, self.settings, self.event_time_ns)
+                self.legs[name] = Leg(instrument, scale, self.settings, self.event_time_ns, self.kernel.new_book())
         self._direct(scale)
 
     def _direct(self, scale: PairScale) -> None:

@@ -12,9 +12,10 @@ Recipes: exchanges.md 1.3 (Binance) and 2.2 (Bybit).
 from enum import IntEnum
 from typing import Any
 
-from mts_stream.domain.exact import DECIMALS, packed, plain, scaled, unpacked
+from mts_stream.domain.exact import DECIMALS, plain, scaled
+from mts_stream.domain.kernel import Book
 from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, Origin
-from mts_stream.domain.order_book import OrderBook, ScaledLevel
+from mts_stream.domain.order_book import change_of
 
 VALID = "valid"
 
@@ -37,9 +38,9 @@ STILL = (Taken.STALE, Taken.CONFIRMED)  # no depth event (DESIGN section 4)
 class SequencedBook:
     """A book that only moves by records that provably follow each other."""
 
-    def __init__(self, venue: str, market: str) -> None:
+    def __init__(self, venue: str, market: str, book: Book) -> None:
         self.venue, self.market = venue, market
-        self.book = OrderBook()
+        self.book = book
         self.state = "empty"
         self.conn = ""
         self.gen = 0
@@ -70,16 +71,14 @@ class SequencedBook:
         if origin.gen == self.gen and status.state == "down":
             self._invalidate("disconnected")
 
-    def on_depth(
-        self, update: DepthUpdate, bids: list[ScaledLevel], asks: list[ScaledLevel], now_ns: int, lag_max_ns: int
-    ) -> Taken:
+    def on_depth(self, update: DepthUpdate, change: Any, now_ns: int, lag_max_ns: int) -> Taken:
         """Apply what may be applied; `now_ns` is the pair's event time, `lag_max_ns` 0 never calls a book late."""
         origin = update.origin
         same_conn = self._same_connection(origin)
         if same_conn and origin.gen < self.gen:
             return Taken.STALE
         if update.replaces:
-            return self._replace(update, bids, asks, now_ns, lag_max_ns)
+            return self._replace(update, change, now_ns, lag_max_ns)
         if self.state == "empty":
             return Taken.IGNORED
         if not same_conn:
@@ -88,36 +87,32 @@ class SequencedBook:
             self._raise_generation(origin.gen)
         if self.state != VALID:
             return Taken.IGNORED
-        return self._apply(update, bids, asks, now_ns, lag_max_ns)
+        return self._apply(update, change, now_ns, lag_max_ns)
 
-    def _replace(
-        self, update: DepthUpdate, bids: list[ScaledLevel], asks: list[ScaledLevel], now_ns: int, lag_max_ns: int
-    ) -> Taken:
+    def _replace(self, update: DepthUpdate, change: Any, now_ns: int, lag_max_ns: int) -> Taken:
         origin = update.origin
         same_stream = self.is_ours(origin)
         taken = Taken.APPLIED if self.state in (VALID, "empty") else Taken.RESYNCED
         if update.is_keyframe and same_stream and self.state == VALID and self.sequence == update.last_id:
-            if self.book.equals(bids, asks):
+            if self.book.equals(change):
                 self._know(update)
                 return Taken.CONFIRMED
             taken = Taken.DIFFERED
         self.conn, self.gen, self.sequence = origin.conn, origin.gen, update.last_id
         self.state, self.fresh, self.seen_ns = VALID, True, now_ns
         self.late = self.late and same_stream
-        self.book.replace(bids, asks)
+        self.book.replace(change)
         self._know(update)
         self._after_applying(update, now_ns, lag_max_ns)
         return taken
 
-    def _apply(
-        self, update: DepthUpdate, bids: list[ScaledLevel], asks: list[ScaledLevel], now_ns: int, lag_max_ns: int
-    ) -> Taken:
+    def _apply(self, update: DepthUpdate, change: Any, now_ns: int, lag_max_ns: int) -> Taken:
         if update.last_id <= self.sequence:
             return Taken.STALE
         if not _follows(self, update):
             self._invalidate("gap")
             return Taken.GAP
-        self.book.update(bids, asks)
+        self.book.update(change)
         self.sequence, self.fresh = update.last_id, False
         self._after_applying(update, now_ns, lag_max_ns)
         return Taken.APPLIED
@@ -126,11 +121,9 @@ class SequencedBook:
         self.applied_ns, self.applied_id = update.origin.received_ns, update.origin.message_id
         if not update.is_keyframe and lag_max_ns and update.exchange_ns is not None:
             self.late = now_ns - update.exchange_ns > lag_max_ns
-        best_bid, best_ask = self.book.best_bid, self.book.best_ask
-        if best_bid is None or best_ask is None:
-            self._invalidate("exhausted")
-        elif best_bid >= best_ask:
-            self._invalidate("crossed")
+        flaw = self.book.flaw
+        if flaw:
+            self._invalidate(flaw)
 
     def _know(self, update: DepthUpdate) -> None:
         """Take over the known range of a keyframe; a book without one is known whole."""
@@ -162,8 +155,8 @@ class SequencedBook:
             "seen_ns": self.seen_ns,
             "applied_ns": self.applied_ns,
             "applied_id": self.applied_id,
-            "bids": [packed(list(column)) for column in (book.bids.sizes.keys(), book.bids.sizes.values())],
-            "asks": [packed(list(column)) for column in (book.asks.sizes.keys(), book.asks.sizes.values())],
+            "bids": book.bids.snapshot(),
+            "asks": book.asks.snapshot(),
             "lowest_bid": None if book.lowest_bid is None else plain(book.lowest_bid, DECIMALS),
             "highest_ask": None if book.highest_ask is None else plain(book.highest_ask, DECIMALS),
         }
@@ -172,9 +165,7 @@ class SequencedBook:
         """Take over a snapshot."""
         for name in ("state", "conn", "gen", "sequence", "fresh", "late", "seen_ns", "applied_ns", "applied_id"):
             setattr(self, name, data[name])
-        for side in ("bids", "asks"):
-            prices, sizes = (unpacked(column) for column in data[side])
-            getattr(self.book, side).replace(zip(prices, sizes, strict=True))
+        self.book.replace(change_of(data["bids"], data["asks"]))
         self.book.know(*(None if data[n] is None else scaled(data[n]) for n in ("lowest_bid", "highest_ask")))
 
 

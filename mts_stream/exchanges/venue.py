@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 from msgspec import Meta, Raw, Struct
 
-from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Level, Origin
+from mts_stream.domain.market_data import DepthUpdate, FundingUpdate, KnownRange, Origin
+from mts_stream.domain.quoted import Level
 
 # What a venue's whole numbers can be: beyond these nothing downstream has room, in nanoseconds or in a column.
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]

@@ -181,7 +181,7 @@ class _Run:
 
 def restarted(engine: PartitionEngine) -> PartitionEngine:
     """A new engine that goes on from another's checkpoints, as after a crash."""
-    successor = PartitionEngine(engine.settings)
+    successor = PartitionEngine(engine.settings, engine.kernel)
     for key in (CLOCK_KEY, *engine.pairs):
         successor.restore(key, engine.snapshot(key))
     return successor

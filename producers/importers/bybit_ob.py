@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from mts_stream.domain.market_data import Level
+from mts_stream.domain.quoted import Level
 from mts_stream.errors import UNREADABLE, CaptureError
 from mts_stream.exchanges.bybit import BybitPerp, BybitSpot
 from mts_stream.exchanges.venue import DepthFrame, VenueMarket

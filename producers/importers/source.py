@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from mts_stream.domain.market_data import Level
+from mts_stream.domain.quoted import Level
 from mts_stream.errors import CaptureError
 from mts_stream.exchanges.naming import asset_and_multiplier
 from mts_stream.exchanges.venue import BookSnapshot, DepthFrame, FundingFrame, VenueMarket

@@ -1,5 +1,6 @@
 """Hand-made records for tests of the domain: short to write, complete to read."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -43,9 +44,9 @@ def registry(
     return RegistryUpdate(where, PairListing(pair, quarantined, legs))
 
 
-def levels(text: str) -> list[tuple[str, str]]:
-    """`100 2, 101 3` as levels."""
-    return [(price, size) for price, size in (part.split() for part in text.split(",") if part.strip())]
+def levels(text: str) -> bytes:
+    """`100 2, 101 3` as a venue writes levels."""
+    return json.dumps([part.split() for part in text.split(",") if part.strip()], separators=(",", ":")).encode()
 
 
 def keyframe(leg: str, bids: str, asks: str, *, last_id: int = 10, known: Any = None, **where: Any) -> DepthUpdate:

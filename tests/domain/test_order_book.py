@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mts_stream.domain.order_book import OrderBook, parse_levels
+from mts_stream.domain.order_book import Change, OrderBook, parse_levels
 from mts_stream.domain.rejection import BadRecordError
 
 prices = st.integers(1, 40)
@@ -16,10 +16,10 @@ changes = st.lists(st.tuples(prices, sizes), max_size=12)
 def test_a_book_equals_a_dict_of_its_levels(bids: list, asks: list, updates: list) -> None:
     """Whatever comes, levels stand by price, the best ones first, and size 0 removes."""
     book = OrderBook()
-    book.replace(bids, asks)
+    book.replace(Change(bids, asks))
     model = [{p: s for p, s in side if s} for side in (bids, asks)]
     for bid_changes, ask_changes in updates:
-        book.update(bid_changes, ask_changes)
+        book.update(Change(bid_changes, ask_changes))
         for side, side_changes in zip(model, (bid_changes, ask_changes), strict=True):
             for price, size in side_changes:
                 side.pop(price, None)
@@ -30,16 +30,16 @@ def test_a_book_equals_a_dict_of_its_levels(bids: list, asks: list, updates: lis
     assert list(book.asks.from_best()) == sorted(model[1].items())
     assert book.best_bid == max(model[0], default=None)
     assert book.best_ask == min(model[1], default=None)
-    assert book.equals(list(model[0].items()), list(model[1].items()))
+    assert book.equals(Change(list(model[0].items()), list(model[1].items())))
 
 
 def test_an_update_outside_the_known_range_is_ignored() -> None:
     """Bids below the lowest and asks above the highest known price are half-known: no walk meets them."""
     book = OrderBook()
-    book.replace([(100, 1), (98, 1)], [(101, 1), (103, 1)])
+    book.replace(Change([(100, 1), (98, 1)], [(101, 1), (103, 1)]))
     book.know(98, 103)
 
-    book.update([(97, 5), (99, 5)], [(104, 5), (102, 5)])
+    book.update(Change([(97, 5), (99, 5)], [(104, 5), (102, 5)]))
 
     assert list(book.bids.from_best()) == [(100, 1), (99, 5), (98, 1)]
     assert list(book.asks.from_best()) == [(101, 1), (102, 5), (103, 1)]

@@ -62,6 +62,14 @@ class _Book(msgspec.Struct):
     ask: list[tuple[str, str]]
 
 
+class _BookHeader(msgspec.Struct):
+    n: Id
+    at: Millis
+    full: bool
+    bid: Raw
+    ask: Raw
+
+
 class _Listed(msgspec.Struct):
     sym: str
     base: str
@@ -75,6 +83,7 @@ class _Listed(msgspec.Struct):
 
 _message = msgspec.json.Decoder(_Message)
 _book = msgspec.json.Decoder(_Book)
+_book_header = msgspec.json.Decoder(_BookHeader)
 _list = msgspec.json.Decoder(list[_Listed])
 _time = msgspec.json.Decoder(dict[str, Millis])
 _error = msgspec.json.Decoder(dict[str, str])
@@ -82,10 +91,11 @@ _error = msgspec.json.Decoder(dict[str, str])
 
 def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange | None) -> DepthUpdate:
     """A book message as a change of the book, or as the whole of it."""
-    book = _book.decode(frame)
+    book = _book_header.decode(frame)
     return DepthUpdate(
-        origin, book.full, kind == "keyframe", book.n, book.bid, book.ask, exchange_ns=book.at * NS_PER_MS
-    )
+        origin, book.full, kind == "keyframe", book.n, bytes(book.bid), bytes(book.ask),
+        exchange_ns=book.at * NS_PER_MS,
+    )  # fmt: skip
 
 
 def decode_funding(frame: Raw, origin: Origin) -> FundingUpdate:

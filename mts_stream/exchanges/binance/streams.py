@@ -41,8 +41,8 @@ class DiffDepth(msgspec.Struct):
     E: Millis
     U: Id
     u: Id
-    b: list[tuple[str, str]]
-    a: list[tuple[str, str]]
+    b: Raw
+    a: Raw
     pu: Id | None = None
 
 
@@ -54,6 +54,14 @@ class Snapshot(msgspec.Struct):
     asks: list[tuple[str, str]]
 
 
+class KeyframeHeader(msgspec.Struct):
+    """The same with its levels unread."""
+
+    lastUpdateId: Id  # noqa: N815
+    bids: Raw
+    asks: Raw
+
+
 class MarkPrice(msgspec.Struct):
     """markPriceUpdate of USD-M."""
 
@@ -63,24 +71,25 @@ class MarkPrice(msgspec.Struct):
 
 _diff = msgspec.json.Decoder(DiffDepth)
 _snapshot = msgspec.json.Decoder(Snapshot)
+_keyframe = msgspec.json.Decoder(KeyframeHeader)
 _mark_price = msgspec.json.Decoder(MarkPrice)
 
 
 def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange | None) -> DepthUpdate:
     """A diff, or a keyframe, as a change of the book."""
     if kind == "keyframe":
-        book = _snapshot.decode(frame)
+        book = _keyframe.decode(frame)
         return DepthUpdate(
             origin, replaces=True, is_keyframe=True, last_id=book.lastUpdateId,
-            bids=book.bids, asks=book.asks, known_range=known_range,
+            bids=bytes(book.bids), asks=bytes(book.asks), known_range=known_range,
         )  # fmt: skip
     diff = _diff.decode(frame)
     is_perp = origin.market == "perp"
     if is_perp and diff.pu is None:
         raise BadRecordError("bad_frame", f"{origin.message_id}: a diff of USD-M has no pu")
     return DepthUpdate(
-        origin, replaces=False, is_keyframe=False, last_id=diff.u, bids=diff.b, asks=diff.a,
-        first_id=diff.U, previous_id=diff.pu if is_perp else None, exchange_ns=diff.E * NS_PER_MS,
+        origin, replaces=False, is_keyframe=False, last_id=diff.u, bids=bytes(diff.b),
+        asks=bytes(diff.a), first_id=diff.U, previous_id=diff.pu if is_perp else None, exchange_ns=diff.E * NS_PER_MS,
     )  # fmt: skip
 
 

@@ -38,8 +38,8 @@ INTERVAL_HOURS_MAX = 65_535  # a column of two bytes
 class BookData(msgspec.Struct):
     """`data` of orderbook.N."""
 
-    b: list[tuple[str, str]]
-    a: list[tuple[str, str]]
+    b: Raw
+    a: Raw
     u: Id
 
 
@@ -79,8 +79,8 @@ def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange 
         replaces=book.type == "snapshot",
         is_keyframe=kind == "keyframe",
         last_id=book.data.u,
-        bids=book.data.b,
-        asks=book.data.a,
+        bids=bytes(book.data.b),
+        asks=bytes(book.data.a),
         exchange_ns=book.ts * NS_PER_MS,
     )
 
