@@ -7,6 +7,7 @@ which cannot block. A connection ends at once for its feed (`down` in the log) a
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,6 +25,7 @@ CLOSE_TIMEOUT_S = 1.0
 MESSAGE_BYTES_MAX = 4 * 2**20
 OUTBOX_MESSAGES_MAX = 4096
 TICK_S = 1.0
+WATCHES_A_TICK = 4  # looks at the peer's silence: a lost one has to be seen within 3 s
 KEEP_FREE_FOR_PONG = 1  # of the venue's allowed messages a second: pings and pongs count too
 KEEP_FREE_FOR_PING = KEEP_FREE_FOR_PONG + 1
 ROOM_POLL_S = 0.2
@@ -42,6 +44,9 @@ class Handler(Protocol):
 
     def on_pong(self, now_ns: int, pinged_ns: int) -> None:
         """The answer to a ping came."""
+
+    def on_watch(self, now_ns: int) -> None:
+        """A part of a second passed, open or not: see whether the peer lives."""
 
     def on_second(self, now_ns: int) -> None:
         """A second passed, open or not."""
@@ -202,13 +207,15 @@ class Connection:
             self._handler.on_pong(self._clock.now_ns(), pinged_ns)
 
     async def _tick(self) -> None:
-        """Seconds on the loop's clock, without drift."""
+        """Seconds and their parts on the loop's clock, without drift."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
-        while True:
-            due_s = max(due_s + TICK_S, loop.time())
+        for watch in count(1):
+            due_s = max(due_s + TICK_S / WATCHES_A_TICK, loop.time())
             await asyncio.sleep(due_s - loop.time())
-            self._handler.on_second(self._clock.now_ns())
+            self._handler.on_watch(self._clock.now_ns())
+            if watch % WATCHES_A_TICK == 0:
+                self._handler.on_second(self._clock.now_ns())
 
 
 def _reason(done: "list[asyncio.Task[None]]") -> str:

@@ -16,7 +16,8 @@ from producers.subscriptions import Subscriptions
 from producers.tickers import TickerFeed
 
 ALIVE_NS_MAX = 2 * NS_PER_S
-DEAD_NS_MAX = 5 * NS_PER_S
+DEAD_NS_MAX = 9 * NS_PER_S // 4  # of listening: with the next look at it, within the 3 s that silence is allowed
+LISTENED_NS_MAX = NS_PER_S // 2  # between two looks; what is longer we spent on something else
 STALLED_NS = 2 * NS_PER_S  # between two of our seconds: this process slept, whatever the venue did
 FAREWELL_NS = 10 * NS_PER_S  # a venue that announced its end is left by then
 
@@ -64,6 +65,7 @@ class Feed:
         self._link: Link | None = None
         self._heard_ns = self._second_ns = 0
         self._pinged_ns = self._slept_ns = 0
+        self._watched_ns = self._heard_at_watch_ns = self._silence_ns = 0
         self._farewell_due_ns: int | None = None
         writer.on_refused = self._on_refused
         self._add_parts(pairs)
@@ -105,8 +107,8 @@ class Feed:
     def on_open(self, link: Link, gen: int, now_ns: int) -> None:
         """A new connection stands: say `up`, subscribe."""
         self._link, self.opened_ns = link, now_ns
-        self._heard_ns = self._second_ns = now_ns
-        self._pinged_ns = self._slept_ns = 0
+        self._heard_ns = self._second_ns = self._watched_ns = now_ns
+        self._pinged_ns = self._slept_ns = self._silence_ns = 0
         self._farewell_due_ns = None
         self.writer.open(gen)
         self.writer.status("up", "", now_ns)
@@ -186,6 +188,16 @@ class Feed:
             return
         IGNORED_FRAMES.labels(self.market.venue, "unknown_symbol").inc()
 
+    def on_watch(self, now_ns: int) -> None:
+        """A part of a second has passed: leave a peer that said nothing, not even a pong, while we listened."""
+        listened_ns, self._watched_ns = min(now_ns - self._watched_ns, LISTENED_NS_MAX), now_ns
+        if self._heard_ns != self._heard_at_watch_ns:
+            self._heard_at_watch_ns, self._silence_ns = self._heard_ns, 0
+        else:
+            self._silence_ns += listened_ns
+        if self._silence_ns >= DEAD_NS_MAX:
+            self._drop("silent")
+
     def on_second(self, now_ns: int) -> None:
         """A second has passed: status, keyframes, liveness, heartbeat, quality."""
         if self._link is not None:
@@ -205,10 +217,7 @@ class Feed:
         if now_ns - self._second_ns > STALLED_NS:
             self._heard_ns = self._slept_ns = now_ns  # what is read now may be old: only a new pong proves life
         self._second_ns = now_ns
-        silence_ns = now_ns - self._heard_ns
-        if silence_ns > DEAD_NS_MAX:
-            self._drop("silent")
-        elif self._farewell_due_ns is not None and now_ns >= self._farewell_due_ns:
+        if self._farewell_due_ns is not None and now_ns >= self._farewell_due_ns:
             self._drop("server_shutdown")
         else:
             if self._is_heard(now_ns):

@@ -40,6 +40,9 @@ class Handler:
         self.events.append(("pong",))
         assert 0 <= now_ns - pinged_ns < 10**9
 
+    def on_watch(self, now_ns: int) -> None:
+        """A part of a second passed."""
+
     def on_second(self, now_ns: int) -> None:
         """A second passed."""
         if self.fail_at_second:

@@ -10,6 +10,7 @@ from mts_stream.exchanges.binance import BinancePerp, BinanceSpot
 from mts_stream.exchanges.bybit import BybitPerp
 from mts_stream.exchanges.venue import BookSnapshot, VenueMarket
 from mts_stream.wire.results import ConnectionQuality, parse_dead_letter, parse_quality
+from producers.connection import WATCHES_A_TICK
 from producers.feeds import Feed
 from producers.quality import Shared
 from producers.records import RecordWriter
@@ -55,8 +56,12 @@ class Stand:
     def seconds(self, count: int, heard: bool = True) -> None:
         """Seconds pass, with pongs or without."""
         for _ in range(count):
-            self.now_ns += S
-            self.link.now_ns = self.now_ns
+            if heard:
+                self.feed.on_pong(self.now_ns, self.now_ns)
+            for _ in range(WATCHES_A_TICK):
+                self.now_ns += S // WATCHES_A_TICK
+                self.link.now_ns = self.now_ns
+                self.feed.on_watch(self.now_ns)
             if heard:
                 self.feed.on_pong(self.now_ns, self.now_ns)
             self.feed.on_second(self.now_ns)
@@ -98,13 +103,27 @@ def test_subscriptions_are_batched_as_the_venue_wants() -> None:
 
 
 def test_alive_is_said_only_while_something_was_heard() -> None:
-    """Two seconds without frame or pong end it, five end the connection."""
+    """Two seconds without frame or pong end it, and the third does not end with the connection still up."""
     stand = Stand(SPOT).open()
     stand.seconds(2)
-    stand.seconds(6, heard=False)
+    stand.seconds(2, heard=False)
+    assert stand.link.dropped == []
+    stand.seconds(1, heard=False)
 
     assert stand.outlet.states() == [("up", ""), *[("alive", "")] * 4, ("down", "silent")]
     assert stand.link.dropped == ["silent"]
+
+
+def test_the_silence_of_a_time_in_which_nobody_listened_ends_no_connection() -> None:
+    """A process busy elsewhere, three seconds in each of which it looked once, has heard too little to judge."""
+    stand = Stand(SPOT).open()
+    stand.seconds(1)
+    for _ in range(3):
+        stand.now_ns += S
+        stand.feed.on_watch(stand.now_ns)
+        stand.feed.on_second(stand.now_ns)
+
+    assert stand.link.dropped == []
 
 
 def test_a_process_that_slept_takes_nothing_it_reads_for_life_until_a_pong_to_a_new_ping() -> None:
@@ -125,12 +144,12 @@ def test_a_process_that_slept_takes_nothing_it_reads_for_life_until_a_pong_to_a_
 
 
 def test_a_process_that_slept_gives_a_dead_connection_no_more_than_the_usual_time() -> None:
-    """Five seconds from its awakening, without a word of life in between."""
+    """Less than three seconds from its awakening, without a word of life in between."""
     stand = Stand(SPOT).open()
     stand.now_ns += 60 * S
-    stand.seconds(6, heard=False)
+    stand.seconds(2, heard=False)
     assert stand.link.dropped == []
-    stand.seconds(1, heard=False)
+    stand.seconds(2, heard=False)
     assert stand.link.dropped == ["silent"]
     assert stand.outlet.states() == [("up", ""), ("down", "silent")]
 
@@ -142,7 +161,9 @@ def test_no_keyframe_speaks_for_a_peer_that_is_silent() -> None:
     written = len(stand.kinds())
     stand.seconds(2, heard=False)
     assert len(stand.kinds()) == written + 2
-    stand.seconds(3, heard=False)
+    stand.now_ns += S  # looked at late: a connection that is silent, and not left yet
+    stand.feed.on_second(stand.now_ns)
+    assert stand.link.dropped == []
     assert len(stand.kinds()) == written + 2
     stand.seconds(1)
     assert len(stand.kinds()) == written + 3

@@ -112,7 +112,7 @@ async def test_the_venue_never_hears_more_than_its_messages_a_second() -> None:
 
 
 async def test_a_dead_peer_is_noticed_by_its_pongs() -> None:
-    """Half open: nothing is said alive two seconds later, the engine calls its books silent, six later it is down."""
+    """Half open: it is down, and its books are no more valid, within three seconds."""
     async with running([]) as (service, watch):
         await whole(service, watch)
         began_s = asyncio.get_running_loop().time()
@@ -120,6 +120,6 @@ async def test_a_dead_peer_is_noticed_by_its_pongs() -> None:
         await until(lambda: not service.connections["bybit-perp-public-0-a"].is_open)
         took_s = asyncio.get_running_loop().time() - began_s
         watch.read()
-    assert 4 < took_s < 7.5
+    assert 1 < took_s < 3.5  # of wall time: other programs take the machine
     assert [state for state, _ in watch.statuses["bybit-perp-public-0-a"][-2:]] == ["alive", "down"]
-    assert {state for _, state, _ in watch.lacking} == {"silent", "disconnected"}
+    assert {state for _, state, _ in watch.lacking} == {"disconnected"}

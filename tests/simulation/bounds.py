@@ -36,7 +36,7 @@ class Bound:
 _SPECIAL = {
     "late_frames": Bound(seen_s=5.0, why="the delay, at most 4 s: a stream that waits looks like a quiet one"),
     "half_open": Bound(
-        seen_s=5.2, recovered_s=RETRY_S, why="`alive` is said until 2 s after the last word, silent is 3 s later"
+        seen_s=3.0, recovered_s=RETRY_S, why="a peer that answers no ping is left after 2.25 s of silence"
     ),
     "connection_refused": Bound(recovered_s=RETRY_S),
     "funding_interval_change": Bound(
@@ -49,7 +49,7 @@ _SPECIAL = {
     ),
     LOG_FULL: Bound(recovered_s=RETRY_S, why="the first record that is refused: `down`, which is never refused"),
     FROM_BEFORE: Bound(recovered_s=RETRY_S),
-    MIXED: Bound(seen_s=5.2, recovered_s=RETRY_S, why="the slowest of them"),
+    MIXED: Bound(seen_s=5.0, recovered_s=RETRY_S, why="the slowest of them"),
 }
 
 
