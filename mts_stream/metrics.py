@@ -63,6 +63,7 @@ SINK_LAG = _gauge(_SINK, "mts_sink_lag_records", "Records of a topic that are no
 FRAMES = _counter(_PRODUCER, "mts_frames_total", "Frames received from an exchange", "venue", "market", "channel")
 PUBLISHED = _counter(_PRODUCER, "mts_published_total", "Records confirmed by Kafka", "kind")
 UNDELIVERED = _counter(_PRODUCER, "mts_undelivered_total", "Records that Kafka did not take")
+REFUSED = _counter(_PRODUCER, "mts_refused_total", "Records for which the queue had no room", "topic")
 QUEUED_RECORDS = _gauge(_PRODUCER, "mts_queued_records", "Records handed over and not confirmed yet")
 CONNECTIONS_UP = _gauge(_PRODUCER, "mts_connection_up", "1 while the connection is up", "conn")
 RECONNECTS = _counter(_PRODUCER, "mts_reconnects_total", "Connections opened anew, by reason", "conn", "reason")

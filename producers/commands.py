@@ -10,7 +10,7 @@ import click
 import orjson
 import uvloop
 
-from mts_stream.errors import MtsError, SettingsError, UsageError
+from mts_stream.errors import SettingsError, UsageError
 from mts_stream.logs import configure_logging
 from mts_stream.metrics import serve_metrics
 from mts_stream.settings import Settings, load_settings
@@ -21,6 +21,7 @@ from producers.simulator.commands import fault_options, fault_settings, simulate
 from producers.simulator.settings import SimulatorSettings
 from producers.simulator.simulator import Simulator
 from producers.simulator.universe import PAIRS_MAX
+from producers.told import told
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -58,15 +59,12 @@ def run(
     simulated = None
     if mode == "simulate":
         simulated = SimulatorSettings(pairs=sim_pairs, seed=seed, truth_file=truth, **played)
-    try:
+    with told():
         settings = load_settings()
         configure_logging(settings, "producers")
         port = settings.producer_metrics_port if metrics_port is None else metrics_port
         metrics = f"http://{settings.metrics_host}:{_serve_metrics(settings, port)}/metrics"
         uvloop.run(_run(settings, simulated, control_file, registry, metrics, as_json))
-    except MtsError as error:
-        click.echo(f"producers: {error}", err=True)
-        sys.exit(error.exit_code)
 
 
 def _serve_metrics(settings: Settings, port: int) -> int:

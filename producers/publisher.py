@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from mts_stream.metrics import PUBLISHED, QUEUED_RECORDS, UNDELIVERED
+from mts_stream.metrics import PUBLISHED, QUEUED_RECORDS, REFUSED, UNDELIVERED
 from mts_stream.settings import Settings
 from mts_stream.wire.kafka import producer_config
 from mts_stream.wire.topics import RAW
@@ -85,6 +85,7 @@ class Publisher:
         if not self._backlog and self._produce(topic, key, value, kind, partition):
             return True
         if len(self._backlog) >= self._records_max and not must:
+            REFUSED.labels(topic).inc()
             return False
         self._backlog.append(_Waiting(topic, key, value, kind, partition))
         return True

@@ -4,8 +4,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import FrameType
@@ -25,7 +24,6 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from mts_stream.errors import MtsError
 from mts_stream.logs import configure_logging
 from mts_stream.settings import Settings, load_settings
 from producers.captures import Rotation
@@ -33,18 +31,9 @@ from producers.importers import FORMATS
 from producers.importers.assembly import Listed
 from producers.importers.importing import ImportOptions, check_output, import_capture
 from producers.recorder import KafkaRecorder, LiveRecorder, prepare_directory
+from producers.told import told
 
 MIB = 2**20
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """An error of ours is one line and its exit code."""
-    try:
-        yield
-    except MtsError as error:
-        click.echo(f"producers: {error}", err=True)
-        sys.exit(error.exit_code)
 
 
 def _print(line: dict[str, Any]) -> None:
@@ -104,7 +93,7 @@ def record(
     if from_beginning and origin == "live":
         raise click.UsageError("--from-beginning goes with --from kafka alone")
     rotation = Rotation(None if rotate_mb is None else int(rotate_mb * MIB), rotate_s)
-    with _told():
+    with told():
         settings = load_settings()
         configure_logging(settings, "recorder")
         prepare_directory(out)
@@ -211,7 +200,7 @@ def import_command(
     lot_size: Decimal | None, min_notional: Decimal, funding_interval_hours: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Turn a third-party capture into one of ours, which `mts-stream replay` reads."""
-    with _told():
+    with told():
         settings = load_settings()
         configure_logging(_quiet(settings), "import")
         check_output(out)

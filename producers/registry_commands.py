@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mts_stream.domain.instrument import Instrument
-from mts_stream.errors import MtsError, UsageError
+from mts_stream.errors import UsageError
 from mts_stream.exchanges.catalogue import row_line
 from mts_stream.exchanges.venue import FundingSettlement
 from mts_stream.logs import configure_logging
@@ -25,6 +25,7 @@ from producers.clock import SlewedClock
 from producers.funding_history import HOUR_MS, requests_needed, settlements
 from producers.registry import Registry
 from producers.rest import RestClient, rest_clients
+from producers.told import told
 
 NS_PER_MS = 1_000_000
 
@@ -60,24 +61,15 @@ def funding_history_command(pairs: tuple[str, ...], days: float, out: Path | Non
 
 
 def _settings() -> Settings:
-    with _told():
+    with told():
         settings = load_settings()
         configure_logging(settings, "producers")
         return settings
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    with _told():
+    with told():
         return asyncio.run(work)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except MtsError as error:
-        click.echo(f"producers: {error}", err=True)
-        sys.exit(error.exit_code)
 
 
 @contextmanager
@@ -85,7 +77,7 @@ def _output(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    with _told():
+    with told():
         try:
             file = path.open("w")
         except OSError as error:

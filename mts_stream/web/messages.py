@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from mts_stream.errors import UNREADABLE
 from mts_stream.wire.kafka import Record
 from mts_stream.wire.topics import FUNDING, QUALITY, SIGNALS, SPREADS
 
@@ -141,5 +142,5 @@ def decode(record: Record) -> Told | None:
     """The message in a record of a result topic, None where it is not what the topic holds."""
     try:
         return _DECODERS[record.topic](record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None

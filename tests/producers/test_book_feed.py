@@ -3,7 +3,7 @@
 from mts_stream.exchanges.binance import BinanceSpot
 from mts_stream.exchanges.venue import BookSnapshot
 from tests.producers.fakes import TrueBook
-from tests.producers.test_feeds import Stand, binance_message
+from tests.producers.stand import Stand, binance_message
 
 SPOT = BinanceSpot()
 

@@ -6,81 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from mts_stream.exchanges.binance import BinancePerp, BinanceSpot
-from mts_stream.exchanges.bybit import BybitPerp
-from mts_stream.exchanges.venue import BookSnapshot, VenueMarket
+from mts_stream.exchanges.venue import BookSnapshot
 from mts_stream.wire.results import ConnectionQuality, parse_dead_letter, parse_quality
-from producers.connection import WATCHES_A_TICK
-from producers.feeds import Feed
 from producers.quality import Shared
-from producers.records import RecordWriter
-from tests.producers.fakes import FakeDesk, FakeLink, FakeOutlet, S, TrueBook, bybit_frame, in_stream
-
-SPOT, PERP, BYBIT = BinanceSpot(), BinancePerp(), BybitPerp()
-PARTITIONS = 3
-START = 1_700_000_000 * S
-BTC = {"BTCUSDT": "BTC-USDT"}
-
-
-class Stand:
-    """A feed with everything around it in hand."""
-
-    def __init__(
-        self, market: VenueMarket, route: int = 0, pairs: dict[str, str] | None = None, keyframe_s: float = 60
-    ) -> None:
-        self.outlet, self.desk = FakeOutlet(), FakeDesk()
-        self.writer = RecordWriter(self.outlet, "c-0", market.venue, market.market, "depth", PARTITIONS)
-        self.shared = Shared()
-        self.feed = Feed(
-            market,
-            market.routes[route],
-            self.writer,
-            self.outlet,
-            pairs or BTC,
-            self.desk,
-            keyframe_s,
-            lambda _: self.shared,
-        )
-        self.link = FakeLink(self.feed)
-        self.now_ns = START
-
-    def open(self, gen: int = 1) -> "Stand":
-        """A connection stands."""
-        self.feed.on_open(self.link, gen, self.now_ns)
-        return self
-
-    def tell(self, message: bytes) -> None:
-        """A message comes."""
-        self.feed.on_message(message, self.now_ns)
-
-    def seconds(self, count: int, heard: bool = True) -> None:
-        """Seconds pass, with pongs or without."""
-        for _ in range(count):
-            if heard:
-                self.feed.on_pong(self.now_ns, self.now_ns)
-            for _ in range(WATCHES_A_TICK):
-                self.now_ns += S // WATCHES_A_TICK
-                self.link.now_ns = self.now_ns
-                self.feed.on_watch(self.now_ns)
-            if heard:
-                self.feed.on_pong(self.now_ns, self.now_ns)
-            self.feed.on_second(self.now_ns)
-
-    def kinds(self) -> list[str]:
-        """The kinds of raw records written, statuses left out."""
-        return [e.kind for e in self.outlet.envelopes() if e.kind != "status"]
-
-
-def bybit_stand(keyframe_s: float = 60) -> tuple[Stand, TrueBook]:
-    """A Bybit feed whose book stands."""
-    stand, true = Stand(BYBIT, keyframe_s=keyframe_s).open(), TrueBook(BYBIT)
-    stand.tell(bytes(true.snapshot_frame().frame))
-    return stand, true
-
-
-def binance_message(frame: Any) -> bytes:
-    """The socket's message around a frame of spot."""
-    return in_stream("spot", bytes(frame.frame))
+from tests.producers.fakes import S, TrueBook, bybit_frame
+from tests.producers.stand import BTC, BYBIT, SPOT, START, Stand, binance_message, bybit_stand
 
 
 def test_a_connection_says_up_subscribes_and_says_down_everywhere() -> None:
@@ -100,73 +30,6 @@ def test_subscriptions_are_batched_as_the_venue_wants() -> None:
     stand = Stand(BYBIT, pairs=pairs).open()
     assert [len(m["args"]) for m in stand.link.messages] == [100, 20]
     assert len({m["req_id"] for m in stand.link.messages}) == 2
-
-
-def test_alive_is_said_only_while_something_was_heard() -> None:
-    """Two seconds without frame or pong end it, and the third does not end with the connection still up."""
-    stand = Stand(SPOT).open()
-    stand.seconds(2)
-    stand.seconds(2, heard=False)
-    assert stand.link.dropped == []
-    stand.seconds(1, heard=False)
-
-    assert stand.outlet.states() == [("up", ""), *[("alive", "")] * 4, ("down", "silent")]
-    assert stand.link.dropped == ["silent"]
-
-
-def test_the_silence_of_a_time_in_which_nobody_listened_ends_no_connection() -> None:
-    """A process busy elsewhere, three seconds in each of which it looked once, has heard too little to judge."""
-    stand = Stand(SPOT).open()
-    stand.seconds(1)
-    for _ in range(3):
-        stand.now_ns += S
-        stand.feed.on_watch(stand.now_ns)
-        stand.feed.on_second(stand.now_ns)
-
-    assert stand.link.dropped == []
-
-
-def test_a_process_that_slept_takes_nothing_it_reads_for_life_until_a_pong_to_a_new_ping() -> None:
-    """What waited in our own buffers may be old: neither it nor the pong to an old ping says that the venue lives."""
-    stand, true = bybit_stand()
-    stand.seconds(1)
-    before, asleep_ns = len(stand.outlet.states()), stand.now_ns
-    stand.now_ns += 8 * S
-    stand.tell(bytes(true.update([("99", "7")], []).frame))
-    stand.feed.on_pong(stand.now_ns, asleep_ns)
-    stand.feed.on_second(stand.now_ns)
-    stand.tell(bytes(true.update([("99", "8")], []).frame))
-    stand.now_ns += S
-    stand.feed.on_second(stand.now_ns)
-    assert len(stand.outlet.states()) == before and stand.link.dropped == []
-    stand.seconds(1)
-    assert stand.outlet.states()[before:] == [("alive", "")]
-
-
-def test_a_process_that_slept_gives_a_dead_connection_no_more_than_the_usual_time() -> None:
-    """Less than three seconds from its awakening, without a word of life in between."""
-    stand = Stand(SPOT).open()
-    stand.now_ns += 60 * S
-    stand.seconds(2, heard=False)
-    assert stand.link.dropped == []
-    stand.seconds(2, heard=False)
-    assert stand.link.dropped == ["silent"]
-    assert stand.outlet.states() == [("up", ""), ("down", "silent")]
-
-
-def test_no_keyframe_speaks_for_a_peer_that_is_silent() -> None:
-    """It would keep a book valid, or make it so again, whose connection has said nothing for long."""
-    stand, _ = bybit_stand(keyframe_s=2)
-    stand.seconds(3)
-    written = len(stand.kinds())
-    stand.seconds(2, heard=False)
-    assert len(stand.kinds()) == written + 2
-    stand.now_ns += S  # looked at late: a connection that is silent, and not left yet
-    stand.feed.on_second(stand.now_ns)
-    assert stand.link.dropped == []
-    assert len(stand.kinds()) == written + 2
-    stand.seconds(1)
-    assert len(stand.kinds()) == written + 3
 
 
 def test_every_frame_is_logged_as_it_came_and_the_keyframe_follows_the_snapshot() -> None:

@@ -32,7 +32,12 @@ def test_signals_of_other_types_are_known_by_their_time_alone():
     assert decode(_record(SIGNALS, value)) == OtherSignal("funding.opened", 7)
 
 
-@pytest.mark.parametrize("value", [None, b"", b"\xff", b"{", b"[]", b'{"type": "arbitrage.opened"}', b'{"pair": 1}'])
+NESTED = b'{"type": "arbitrage.opened", "pair": ' + b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "value", [None, b"", b"\xff", b"{", b"[]", b'{"type": "arbitrage.opened"}', b'{"pair": 1}', NESTED]
+)
 @pytest.mark.parametrize("topic", [SPREADS, SIGNALS, QUALITY])
 def test_what_is_no_result_is_none(topic, value):
     """A value that is not what its topic holds is None, never an error."""
