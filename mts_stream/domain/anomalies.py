@@ -15,8 +15,8 @@ from uuid import NAMESPACE_OID, uuid5
 
 from mts_stream.domain.baseline import Baseline, Deviation
 from mts_stream.domain.economics import EconomicSettings
-from mts_stream.domain.exact import BPS_DECIMALS, BPS_SCALE, scaled, scaled_decimal
-from mts_stream.domain.messages import SpreadAnomaly, SpreadWindow
+from mts_stream.domain.exact import BPS_DECIMALS, BPS_SCALE, scaled_decimal
+from mts_stream.domain.messages import SpreadAnomaly
 from mts_stream.domain.signal_head import signal_head
 from mts_stream.domain.windows import WINDOW_NS
 
@@ -24,7 +24,6 @@ STARTED, ENDED = "started", "ended"
 REVERTED = "reverted"
 NO_VALID_BOOK = "no_valid_book"
 QUARANTINED = "quarantined"
-_BPS_OF_SCALED = 10**6  # what `scaled` made of a text in bps, in 10^-12 bps
 _STORED_UNIT = 10**8  # a window's mean has 4 decimals
 
 
@@ -119,16 +118,16 @@ class DirectionAnomalies:
         self._pair, self._direction, self._settings = pair, direction, settings
         self.watch = SpreadWatch(settings)
 
-    def on_window(self, end_ns: int, row: SpreadWindow | None, quarantined: bool) -> SpreadAnomaly | None:
-        """The window that ended then, with its row where it has one; a quarantined pair has no anomalies."""
+    def on_window(self, end_ns: int, mean: int | None, quarantined: bool) -> SpreadAnomaly | None:
+        """The window that ended then, with its mean edge (10^-4 bps) where it has one; of a pair in quarantine none."""
         start_ns = end_ns - WINDOW_NS
         start_s = start_ns // WINDOW_NS
         if quarantined:
             verdict = self.watch.on_nothing(start_s, QUARANTINED)
-        elif row is None or row.edge_mean_bps is None:
+        elif mean is None:
             verdict = self.watch.on_nothing(start_s, NO_VALID_BOOK)
         else:
-            verdict = self.watch.on_window(start_s, scaled(row.edge_mean_bps) // _BPS_OF_SCALED)
+            verdict = self.watch.on_window(start_s, mean * _STORED_UNIT)
         return None if verdict is None else self._message(start_ns, end_ns, verdict)
 
     def _message(self, start_ns: int, end_ns: int, verdict: Verdict) -> SpreadAnomaly:

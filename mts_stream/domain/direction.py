@@ -8,7 +8,9 @@ from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.evaluation import SIGNAL, Judge
 from mts_stream.domain.exact import FRACTION_SCALE, SCALE
 from mts_stream.domain.funding_arbitrage import FundingArbitrage
+from mts_stream.domain.kernel import Kernel
 from mts_stream.domain.leg import Leg
+from mts_stream.domain.market_data import Origin
 from mts_stream.domain.messages import ArbitrageClosed, ArbitrageMessage, Message, SpreadWindow
 from mts_stream.domain.opportunities import Opportunity, opportunity_id
 from mts_stream.domain.pricing import Amounts, PairScale
@@ -21,25 +23,32 @@ class Direction:
     """Buy on one leg, sell on the other."""
 
     def __init__(
-        self, pair: str, buy: Leg, sell: Leg, settings: EconomicSettings, scale: PairScale, now_ns: int
+        self,
+        pair: str,
+        legs: tuple[Leg, Leg],
+        settings: EconomicSettings,
+        scale: PairScale,
+        kernel: Kernel,
+        now_ns: int,
     ) -> None:
+        buy, sell = legs
         self.pair = pair
         self.name = f"{buy.name}>{sell.name}"
         self.buy, self.sell = buy, sell
         self.settings = settings
-        self.judge = Judge(buy, sell, settings, scale)
+        self.judge = Judge(buy, sell, settings, scale, kernel)
         self.window = DirectionWindow(now_ns)
         self.opportunity: Opportunity | None = None
         self.anomalies = DirectionAnomalies(pair, self.name, settings)
         both_perp = buy.is_perp and sell.is_perp
         self.funding = FundingArbitrage(pair, self.name, self.judge) if both_perp else None
 
-    def evaluate(self, now_ns: int, quarantined: bool, message_id: str) -> ArbitrageMessage | None:
+    def evaluate(self, now_ns: int, quarantined: bool, origin: Origin) -> ArbitrageMessage | None:
         """Judge the direction once, count it, and say what that means for its opportunity."""
         evaluation = self.judge.judge(now_ns, quarantined)
         self.window.on_evaluation(now_ns, evaluation.edge, evaluation.outcome)
         if evaluation.amounts is not None and evaluation.edge is not None:
-            return self._on_signal(now_ns, evaluation.amounts, evaluation.edge, message_id)
+            return self._on_signal(now_ns, evaluation.amounts, evaluation.edge, origin)
         if self.opportunity is not None:
             return self._on_end(now_ns, self.opportunity, evaluation.outcome)
         return None
@@ -47,13 +56,13 @@ class Direction:
     def close_window(self, end_ns: int) -> SpreadWindow | None:
         """The row of the window that ends then, where it has one."""
         if not self.window.has_row(end_ns):
-            self.window.skip_to(end_ns)
             return None
         return self.window.on_close(end_ns, self.pair, self.name, self.judge.window_nets(end_ns))
 
     def judge_window(self, end_ns: int, row: SpreadWindow | None, quarantined: bool, out: list[Message]) -> None:
         """What is judged at a window's end only: whether its mean edge was odd, and whether the funding pays."""
-        anomaly = self.anomalies.on_window(end_ns, row, quarantined)
+        mean = None if row is None else self.window.closed_mean
+        anomaly = self.anomalies.on_window(end_ns, mean, quarantined)
         if anomaly is not None:
             out.append(anomaly)
         if self.funding is None or row is None:
@@ -62,11 +71,11 @@ class Direction:
         if funding is not None:
             out.append(funding)
 
-    def _on_signal(self, now_ns: int, amounts: Amounts, edge: Edge, message_id: str) -> ArbitrageMessage | None:
+    def _on_signal(self, now_ns: int, amounts: Amounts, edge: Edge, origin: Origin) -> ArbitrageMessage | None:
         net = Fraction(amounts.net, self.judge.scale.money_scale * FRACTION_SCALE * SCALE)
         terms = self._terms(now_ns, amounts, edge)
         if self.opportunity is None:
-            identity = opportunity_id(self.pair, self.name, message_id)
+            identity = opportunity_id(self.pair, self.name, origin.message_id)
             self.opportunity = Opportunity(identity, now_ns, net, terms)
             return ArbitrageMessage(**self._head(now_ns, "opened", identity, 0), **fields_of(terms.texts))
         if self.opportunity.on_signal(now_ns, net, terms):

@@ -1,36 +1,28 @@
 """One direction judged at one moment: the outcome is the first rule of DESIGN section 5 that holds."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from math import lcm
+from typing import NamedTuple
 
 from mts_stream.domain.economics import EconomicSettings
-from mts_stream.domain.exact import (
-    BPS_DECIMALS,
-    DECIMALS,
-    FRACTION_SCALE,
-    SCALE,
-    SHARE_SCALE,
-    plain_rounded,
-    scaled_decimal,
-)
+from mts_stream.domain.exact import BPS_DECIMALS, DECIMALS, FRACTION_SCALE, SCALE, scaled_decimal
 from mts_stream.domain.fees import NS_PER_DAY
+from mts_stream.domain.kernel import Kernel
 from mts_stream.domain.leg import Leg
 from mts_stream.domain.limits import Limits
-from mts_stream.domain.order_book import ScaledLevel
-from mts_stream.domain.pricing import Amounts, Costs, PairScale, Walk, counted, walk
+from mts_stream.domain.pricing import Amounts, Costs, Measures, PairScale, Walk
 from mts_stream.domain.sequencing import VALID
-from mts_stream.domain.windows import EDGE_DECIMALS, Edge, WalkedNets
+from mts_stream.domain.walker import Touch
+from mts_stream.domain.windows import Edge, WalkedNets
 
 SIGNAL = "signal"
+NO_NETS: WalkedNets = (None, None, None)
 
 
 class MissingFeeError(LookupError):
     """The fee table has no fee for a leg at an event time: a mistake in the settings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """An outcome, the touch edge where both books were valid, and the amounts where the outcome is `signal`."""
 
     outcome: str
@@ -39,29 +31,41 @@ class Evaluation:
 
 
 class Judge:
-    """Judges one direction; holds what does not change between two registry records."""
+    """Judges one direction; holds what does not change between two registry records.
 
-    def __init__(self, buy: Leg, sell: Leg, settings: EconomicSettings, scale: PairScale) -> None:
+    Where the touch says it all, the same touch gets the same evaluation again, the very object.
+    """
+
+    def __init__(self, buy: Leg, sell: Leg, settings: EconomicSettings, scale: PairScale, kernel: Kernel) -> None:
         self.buy, self.sell = buy, sell
         self.settings = settings
+        self._new_walker = kernel.new_walker
         basis = settings.net_basis
         if basis == "auto":
             basis = "round_trip" if buy.is_perp or sell.is_perp else "entry"
         self.turns = 2 if basis == "round_trip" else 1
-        self._edge = Edge(0, 0)
-        self._nets: WalkedNets = (None, None, None)
+        self._nets: WalkedNets = NO_NETS
+        self._refused: dict[str, Evaluation] = {}
         self.relist(scale)
 
     def relist(self, scale: PairScale) -> None:
         """Take over what a registry record may have changed: scale, lots, minima, fee groups."""
+        buy, sell = self.buy, self.sell
         self.scale, self.limits = scale, Limits.of(self.settings, scale)
-        self.lot = lcm(self.buy.factors.lot, self.sell.factors.lot)
-        self.buy_minimum = max(self.limits.min_notional, self._minimum(self.buy))
-        self.sell_minimum = self._minimum(self.sell)
+        self.lot = lcm(buy.factors.lot, sell.factors.lot)
+        self.buy_minimum = max(self.limits.min_notional, self._minimum(buy))
+        self.sell_minimum = self._minimum(sell)
+        self.walker = self._new_walker(buy.book.book, sell.book.book, self._measures())
+        self._touch: Touch | None = None
+        self._edgeless: Evaluation | None = None  # what the touch alone decides
         self._costs: Costs | None = None
         self._costs_day = -1
-        self._edge_of: tuple[int, int] | None = None
         self._nets_of: tuple[int, int, Costs] | None = None
+
+    def _measures(self) -> Measures:
+        limits = self.limits
+        factors = (self.buy.factors, self.sell.factors)
+        return Measures(*factors, self.lot, limits.depth_share, limits.max_notional, limits.window_notionals)
 
     def _minimum(self, leg: Leg) -> int:
         return scaled_decimal(leg.instrument.min_notional, DECIMALS) * self.scale.money_scale // SCALE
@@ -83,19 +87,26 @@ class Judge:
 
     def judge(self, now_ns: int, quarantined: bool) -> Evaluation:
         """The outcome now; the books are as they are."""
-        buy, sell = self.buy, self.sell
-        refusal = self._book_refusal()
-        if refusal is not None:
-            return Evaluation("quarantined" if quarantined else refusal, None)
-        ask, bid = buy.best_ask, sell.best_bid
-        edge = self._touch_edge(bid, ask)
+        if self.buy.state != VALID or self.sell.state != VALID:
+            return self._refusal("quarantined" if quarantined else self._book_refusal() or "")
+        touch = self.walker.touch(self.costs(now_ns))
         if quarantined:
-            return Evaluation("quarantined", edge)
-        if not self.costs(now_ns).adds(bid, ask):
-            return Evaluation("no_edge", edge)
+            return Evaluation("quarantined", touch.edge)
+        if touch is not self._touch:
+            self._touch, self._edgeless = touch, self._at_touch(touch)
+        return self._edgeless or self._walked(now_ns, touch.edge)
+
+    def _at_touch(self, touch: Touch) -> Evaluation | None:
+        if not touch.adds:
+            return Evaluation("no_edge", touch.edge)
+        ask, bid = self.buy.best_ask, self.sell.best_bid
         if (bid - ask) * FRACTION_SCALE > self.limits.max_edge_bps * ask:
-            return Evaluation("implausible", edge)
-        return self._walked(now_ns, edge)
+            return Evaluation("implausible", touch.edge)
+        return None
+
+    def _refusal(self, outcome: str) -> Evaluation:
+        """The evaluation without an edge, the same one each time."""
+        return self._refused.setdefault(outcome, Evaluation(outcome, None))
 
     def _book_refusal(self) -> str | None:
         """`book_<state>` of the leg whose book is not valid, the buy leg's first; None when both are."""
@@ -110,11 +121,6 @@ class Judge:
         if refusal is None and not (self.buy.funding_known(now_ns) and self.sell.funding_known(now_ns)):
             return "funding_unknown"
         return refusal
-
-    def _touch_edge(self, bid: int, ask: int) -> Edge:
-        if self._edge_of != (bid, ask):
-            self._edge_of, self._edge = (bid, ask), Edge.of(bid, ask)
-        return self._edge
 
     def _walked(self, now_ns: int, edge: Edge) -> Evaluation:
         limits, walked = self.limits, self.walked(now_ns)
@@ -131,7 +137,7 @@ class Judge:
 
     def walked(self, now_ns: int) -> Walk:
         """The walk up to MAX_NOTIONAL; of valid books."""
-        return self._walk(self.limits.max_notional, self.costs(now_ns))
+        return self.walker.walk(self.costs(now_ns))
 
     def funding_known(self, now_ns: int) -> bool:
         """Whether the carry of both legs can be computed."""
@@ -142,47 +148,16 @@ class Judge:
         horizon_ns = self.limits.holding_ns
         return self.sell.rates_until(now_ns, horizon_ns) - self.buy.rates_until(now_ns, horizon_ns)
 
-    def _walk(self, max_notional: int, costs: Costs | None) -> Walk:
-        return walk(*self.counted_levels(), max_notional, self.lot, costs)
-
-    def counted_levels(self) -> tuple[Iterator[ScaledLevel], Iterator[ScaledLevel]]:
-        """The asks of the buy leg and the bids of the sell leg from the best, as far as MAX_DEPTH_SHARE counts them."""
-        asks, bids = self.levels()
-        share = self.limits.depth_share
-        if share == SHARE_SCALE:
-            return asks, bids
-        return counted(asks, share, self.buy.factors.lot), counted(bids, share, self.sell.factors.lot)
-
-    def levels(self) -> tuple[Iterator[ScaledLevel], Iterator[ScaledLevel]]:
-        """The asks of the buy leg and the bids of the sell leg from the best, in units of the pair."""
-        buy, sell = self.buy, self.sell
-        asks = buy.factors.levels(buy.book.book.asks.from_best())
-        return asks, sell.factors.levels(sell.book.book.bids.from_best())
-
     def _below_minimum(self, buy_notional: int, sell_notional: int) -> bool:
         return buy_notional < self.buy_minimum or sell_notional < self.sell_minimum
 
     def window_nets(self, at_ns: int) -> WalkedNets:
-        """Net before carry, in bps, of entering with 1k, 10k and 50k USD whatever the edge; null where it cannot be.
-
-        Null: a book is not valid, or the books end before the notional does.
-        """
+        """The walker's nets at a window's end; null also where a book is not valid."""
         buy, sell = self.buy, self.sell
-        if self._book_refusal() is not None:
-            return (None, None, None)
+        if buy.state != VALID or sell.state != VALID:
+            return NO_NETS
         costs = self.costs(at_ns)
         basis = (buy.book.book.version, sell.book.book.version, costs)
         if basis != self._nets_of:
-            small, middle, large = (self._net_bps(notional, costs) for notional in self.limits.window_notionals)
-            self._nets = (small, middle, large)
-            self._nets_of = basis
+            self._nets, self._nets_of = self.walker.nets(costs), basis
         return self._nets
-
-    def _net_bps(self, max_notional: int, costs: Costs) -> str | None:
-        walked = self._walk(max_notional, None)
-        if not walked.filled or not walked.size:
-            return None
-        bought, sold = walked.buy_notional, walked.sell_notional
-        cost = bought * costs.buy_fee + sold * costs.sell_fee + costs.slippage * (bought + sold)
-        net = (sold - bought) * FRACTION_SCALE - cost
-        return plain_rounded(net * 10**4, bought * FRACTION_SCALE, EDGE_DECIMALS)

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from mts_stream.domain.order_book import OrderBook, ScaledLevel
+from mts_stream.domain.pricing import Costs, Measures, Walk
+from mts_stream.domain.walker import Touch
+from mts_stream.domain.walker import Walker as PythonWalker
+from mts_stream.domain.windows import WalkedNets
 
 KernelChoice = Literal["auto", "python", "compiled"]
 BUILD_COMMAND = "python setup.py build_ext --inplace"
@@ -52,7 +56,7 @@ class Book(Protocol):
     @property
     def flaw(self) -> str: ...
 
-    def read(self, bids: bytes, asks: bytes, where: str) -> Any: ...
+    def read(self, bids: bytes, asks: bytes, where: object) -> Any: ...
 
     def replace(self, change: Any) -> None: ...
 
@@ -63,12 +67,27 @@ class Book(Protocol):
     def equals(self, change: Any) -> bool: ...
 
 
+class Walker(Protocol):
+    """What `walker.Walker` is, and whatever takes its place."""
+
+    def touch(self, costs: Costs) -> Touch: ...
+
+    def walk(self, costs: Costs) -> Walk: ...
+
+    def nets(self, costs: Costs) -> WalkedNets: ...
+
+    def counted_levels(self) -> tuple[Iterator[ScaledLevel], Iterator[ScaledLevel]]: ...
+
+    def levels(self) -> tuple[Iterator[ScaledLevel], Iterator[ScaledLevel]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """An implementation of the hot path; `problem` says why it is not the one that was hoped for."""
 
     name: Literal["python", "compiled"]
     new_book: Callable[[], Book]
+    new_walker: Callable[[Book, Book, Measures], Walker]
     problem: str = ""
 
 
@@ -79,11 +98,12 @@ class KernelUnavailableError(LookupError):
 def kernel(choice: KernelChoice = "auto") -> Kernel:
     """The implementation for a choice; raises KernelUnavailableError for `compiled` where it does not load."""
     if choice == "python":
-        return Kernel("python", OrderBook)
+        return Kernel("python", OrderBook, PythonWalker)
     try:
         from mts_stream.domain.order_book_compiled import CompiledBook
+        from mts_stream.domain.walker_compiled import CompiledWalker
     except ImportError as error:
         if choice == "compiled":
             raise KernelUnavailableError(f"the compiled kernel does not load: {error}; {BUILD_COMMAND}") from error
-        return Kernel("python", OrderBook, f"not built: {error}")
-    return Kernel("compiled", CompiledBook)
+        return Kernel("python", OrderBook, PythonWalker, f"not built: {error}")
+    return Kernel("compiled", CompiledBook, CompiledWalker)

@@ -7,13 +7,13 @@ from mts_stream.domain.funding import LegFunding, Payments
 from mts_stream.domain.funding_anomalies import Finding, FundingWatch
 from mts_stream.domain.instrument import Instrument
 from mts_stream.domain.kernel import Book
-from mts_stream.domain.market_data import Origin
 from mts_stream.domain.pricing import PairScale, UnitFactors
 from mts_stream.domain.quality import BookMinute
 from mts_stream.domain.sequencing import VALID, SequencedBook
 
 NS_PER_MS = 10**6
 NS_PER_S = 10**9
+NEVER_NS: int = 2**63
 
 
 class Leg:
@@ -59,14 +59,14 @@ class Leg:
         assert bid is not None, "a valid book has both sides"
         return bid * self.factors.price
 
-    def hear(self, origin: Origin, now_ns: int) -> None:
-        """Note a record of the book's connection and generation: the book is not silent."""
-        if self.book.is_ours(origin):
-            self.book.seen_ns = now_ns
-
     def on_time(self, now_ns: int) -> None:
         """A connection falls silent, or has come back."""
         self.silent = now_ns - self.book.seen_ns > self._silent_after_ns
+
+    @property
+    def heard_until_ns(self) -> int:
+        """Until when it will not be silent, if nothing comes; what is silent already will not be until heard of."""
+        return NEVER_NS if self.silent else self.book.seen_ns + self._silent_after_ns
 
     def refresh(self) -> bool:
         """Bring `state` up to date; says whether it changed."""

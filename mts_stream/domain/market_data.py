@@ -26,9 +26,18 @@ class Origin:
     received_ns: int
 
     @property
+    def leg(self) -> str:
+        """The leg's name, `venue:market`."""
+        return f"{self.venue}:{self.market}"
+
+    @property
     def message_id(self) -> str:
         """The record's id, which is also its correlation id."""
         return f"{self.venue}/{self.market}/{self.symbol}/{self.conn}/{self.gen}/{self.seq}"
+
+    def __str__(self) -> str:
+        """The message id, so that an origin can stand where a text does that hardly anybody will read."""
+        return self.message_id
 
 
 @dataclass(slots=True)

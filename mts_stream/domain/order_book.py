@@ -21,7 +21,7 @@ class Change(NamedTuple):
     asks: list[ScaledLevel]
 
 
-def parse_levels(levels: Iterable[Level], where: str) -> list[ScaledLevel]:
+def parse_levels(levels: Iterable[Level], where: object) -> list[ScaledLevel]:
     """Levels as scaled integers; raises BadRecordError `impossible_number`: price <= 0, size < 0, or no number."""
     parsed = []
     for price_text, size_text in levels:
@@ -110,7 +110,7 @@ class OrderBook:
             return "exhausted"
         return "crossed" if best_bid >= best_ask else ""
 
-    def read(self, bids: bytes, asks: bytes, where: str) -> Change:
+    def read(self, bids: bytes, asks: bytes, where: object) -> Change:
         """The levels in the venue's own bytes (quoted.py), for this book; the book is not touched.
 
         Raises BadRecordError: `bad_frame` for another shape, `impossible_number` for what is no price or size.

@@ -14,7 +14,7 @@ from mts_stream.domain.funding import parse_rate
 from mts_stream.domain.funding_anomalies import funding_anomaly
 from mts_stream.domain.instrument import Instrument
 from mts_stream.domain.kernel import Kernel
-from mts_stream.domain.leg import Leg
+from mts_stream.domain.leg import NEVER_NS, Leg
 from mts_stream.domain.market_data import (
     ConnectionStatus,
     DepthUpdate,
@@ -47,6 +47,7 @@ class PairEngine:
         self._lag_max_ns = settings.max_feed_lag_ms * NS_PER_MS
         self._window_end_ns = window_end_ns(clock_ns)
         self._minute_end_ns = minute_end_ns(clock_ns)
+        self._heard_until_ns = 0  # until then no connection falls silent
 
     @property
     def open_count(self) -> int:
@@ -64,35 +65,38 @@ class PairEngine:
                 return self._on_funding(event, out)
             case RegistryUpdate():
                 return self._on_registry(event, out)
-        self._leg_of(event.origin)
-        return self._judge(self._move_time(event.origin, out), event.origin, out)
+        leg = self._leg_of(event.origin)
+        return self._judge(self._move_time(event.origin, leg, out), event.origin, out)
 
     def _on_depth(self, update: DepthUpdate, out: list[Message]) -> bool:
         origin = update.origin
         leg = self._leg_of(origin)
-        where = origin.message_id
-        change = leg.book.book.read(update.bids, update.asks, where)
-        _check_range(update, where)
-        changed = self._move_time(origin, out)
-        taken = leg.book.on_depth(update, change, self.event_time_ns, self._lag_max_ns)
-        leg.on_time(self.event_time_ns)
+        change = leg.book.book.read(update.bids, update.asks, origin)
+        _check_range(update)
+        changed = self._move_time(origin, leg, out)
+        now_ns = self.event_time_ns
+        taken = leg.book.on_depth(update, change, now_ns, self._lag_max_ns)
         leg.quality.on_depth(update, taken)
+        if leg.silent:
+            self._listen(leg, now_ns)
         self._refresh(leg, changed)
         if taken not in STILL:
             changed.add(leg.name)
         return self._judge(changed, origin, out)
 
     def _on_status(self, status: ConnectionStatus, out: list[Message]) -> bool:
-        changed = self._move_time(status.origin, out)
-        for leg in self.legs.values():
+        origin = status.origin
+        leg = self.legs.get(origin.leg)
+        changed = self._move_time(origin, leg, out)
+        if leg is not None:
             leg.book.on_status(status)
             self._refresh(leg, changed)
-        return self._judge(changed, status.origin, out) if changed else False
+        return self._judge(changed, origin, out)
 
     def _on_funding(self, update: FundingUpdate, out: list[Message]) -> bool:
         origin = update.origin
         leg, rate = self._leg_of(origin), parse_rate(update)
-        changed = self._move_time(origin, out)
+        changed = self._move_time(origin, leg, out)
         funding = leg.funding
         if funding.on_update(update, rate):
             out.append(
@@ -123,7 +127,7 @@ class PairEngine:
             )
         for instrument in listing.legs:
             _check_instrument(self.pair, instrument)
-        changed = self._move_time(update.origin, out)
+        changed = self._move_time(update.origin, None, out)
         self.quarantined = listing.quarantined
         self._list(listing.legs)
         for leg in self.legs.values():
@@ -132,26 +136,42 @@ class PairEngine:
         return self._judge(changed, update.origin, out)
 
     def _leg_of(self, origin: Origin) -> Leg:
-        leg = self.legs.get(f"{origin.venue}:{origin.market}")
+        leg = self.legs.get(origin.leg)
         if leg is None or leg.instrument.symbol != origin.symbol:
             raise BadRecordError(
                 "unknown_instrument", f"{origin.message_id}: the registry holds no such leg or symbol of {self.pair}"
             )
         return leg
 
-    def _move_time(self, origin: Origin, out: list[Message]) -> set[str]:
-        """Steps (a) to (c); returns the names of the legs whose books changed their state."""
-        now_ns = self.event_time_ns = max(self.event_time_ns, origin.received_ns)
+    def _move_time(self, origin: Origin, leg: Leg | None, out: list[Message]) -> set[str]:
+        """Steps (a) to (c); returns the names of the legs whose books changed their state. The record is of `leg`."""
+        now_ns = max(self.event_time_ns, origin.received_ns)
+        self.event_time_ns = now_ns
         while self._window_end_ns <= now_ns:
             self._close_windows(out)
         while self._minute_end_ns <= now_ns:
             self._close_minutes(out)
         changed: set[str] = set()
+        if leg is not None and leg.book.is_ours(origin):
+            leg.book.seen_ns = now_ns
+            if leg.silent:
+                self._listen(leg, now_ns)
+                self._refresh(leg, changed)
+        if now_ns > self._heard_until_ns:
+            self._find_silence(now_ns, changed)
+        return changed
+
+    def _listen(self, leg: Leg, now_ns: int) -> None:
+        """A silent leg is heard again, or not."""
+        leg.on_time(now_ns)
+        self._heard_until_ns = min(self._heard_until_ns, leg.heard_until_ns)
+
+    def _find_silence(self, now_ns: int, changed: set[str]) -> None:
+        """Which legs are silent by now; their times of silence only move on, so that none is missed until the next."""
         for leg in self.legs.values():
-            leg.hear(origin, now_ns)
             leg.on_time(now_ns)
             self._refresh(leg, changed)
-        return changed
+        self._heard_until_ns = min((leg.heard_until_ns for leg in self.legs.values()), default=NEVER_NS)
 
     def _refresh(self, leg: Leg, changed: set[str]) -> None:
         if leg.refresh():
@@ -175,11 +195,14 @@ class PairEngine:
 
     def _judge(self, changed: set[str], origin: Origin, out: list[Message]) -> bool:
         """Step (e)."""
+        if not changed:
+            return False
         evaluated = False
+        now_ns, quarantined = self.event_time_ns, self.quarantined is not None
         for direction in self.directions.values():
             if direction.buy.name in changed or direction.sell.name in changed:
                 evaluated = True
-                message = direction.evaluate(self.event_time_ns, self.quarantined is not None, origin.message_id)
+                message = direction.evaluate(now_ns, quarantined, origin)
                 if message is not None:
                     out.append(message)
         return evaluated
@@ -195,6 +218,7 @@ class PairEngine:
         for name, instrument in listed.items():
             if name not in self.legs:
                 self.legs[name] = Leg(instrument, scale, self.settings, self.event_time_ns, self.kernel.new_book())
+        self._heard_until_ns = 0
         self._direct(scale)
 
     def _direct(self, scale: PairScale) -> None:
@@ -203,7 +227,9 @@ class PairEngine:
             for sell in self.legs.values():
                 name = f"{buy.name}>{sell.name}"
                 if name not in directions and self._is_route(buy, sell):
-                    directions[name] = Direction(self.pair, buy, sell, self.settings, scale, self.event_time_ns)
+                    directions[name] = Direction(
+                        self.pair, (buy, sell), self.settings, scale, self.kernel, self.event_time_ns
+                    )
         self.directions = dict(sorted(directions.items()))
         for direction in self.directions.values():
             direction.judge.relist(scale)
@@ -238,13 +264,13 @@ class PairEngine:
                 direction.restore(data["directions"][name])
 
 
-def _check_range(update: DepthUpdate, where: str) -> None:
+def _check_range(update: DepthUpdate) -> None:
     if update.known_range is not None:
         try:
             for bound in update.known_range:
                 scaled(bound)
         except ValueError as error:
-            raise BadRecordError("impossible_number", f"{where}: range {error}") from None
+            raise BadRecordError("impossible_number", f"{update.origin}: range {error}") from None
 
 
 def _check_instrument(pair: str, instrument: Instrument) -> None:

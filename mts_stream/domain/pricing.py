@@ -57,6 +57,17 @@ class UnitFactors:
             yield price * price_factor, size * size_factor
 
 
+class Measures(NamedTuple):
+    """What a direction's walks go by between two registry records, on the scale of the pair."""
+
+    buy: UnitFactors
+    sell: UnitFactors
+    lot: int
+    depth_share: int  # 10^-12
+    max_notional: int
+    window_notionals: tuple[int, ...]
+
+
 class Costs(NamedTuple):
     """Taker fees of both legs and slippage per leg, as multiples of 1/FRACTION_SCALE; `turns` is k of step 1."""
 

@@ -10,7 +10,7 @@ Level = tuple[str, str]  # price, size; both as the venue writes them
 SHOWN_CHARS = 60
 
 
-def quoted(levels: bytes, where: str) -> Iterable[Level]:
+def quoted(levels: bytes, where: object) -> Iterable[Level]:
     """The levels in the venue's own bytes; raises BadRecordError `bad_frame` for any other shape.
 
     Without a backslash a quotation mark only begins or ends a string, so that the parts between them tell everything.
@@ -29,7 +29,7 @@ def quoted(levels: bytes, where: str) -> Iterable[Level]:
     return () if text == "[]" else _quoted_slowly(text, where)
 
 
-def _quoted_slowly(text: str, where: str) -> list[Level]:
+def _quoted_slowly(text: str, where: object) -> list[Level]:
     """Blanks, escapes, and what is no array of levels at all."""
     try:
         levels = json.loads(text)
@@ -40,7 +40,7 @@ def _quoted_slowly(text: str, where: str) -> list[Level]:
     return [_level(index, level, where) for index, level in enumerate(levels)]
 
 
-def _level(index: int, level: Any, where: str) -> Level:
+def _level(index: int, level: Any, where: object) -> Level:
     match level:
         case [str(price), str(size)]:
             return price, size

@@ -49,11 +49,16 @@ class SequencedBook:
         self.late = False
         self.seen_ns = 0  # event time of the last record of its connection and generation
         self.applied_ns = 0  # received time of the last record applied
-        self.applied_id = ""  # and its message id
+        self._applied: Origin | str = ""  # and where it came from
+
+    @property
+    def applied_id(self) -> str:
+        """The message id of the last record applied; "" before."""
+        return str(self._applied)
 
     def is_ours(self, origin: Origin) -> bool:
         """Whether a record is of this book's connection and generation."""
-        return self._same_connection(origin) and origin.gen == self.gen
+        return origin.gen == self.gen and self._same_connection(origin)
 
     def _same_connection(self, origin: Origin) -> bool:
         """A connection is its name on its venue and market; an empty book has none."""
@@ -118,7 +123,7 @@ class SequencedBook:
         return Taken.APPLIED
 
     def _after_applying(self, update: DepthUpdate, now_ns: int, lag_max_ns: int) -> None:
-        self.applied_ns, self.applied_id = update.origin.received_ns, update.origin.message_id
+        self.applied_ns, self._applied = update.origin.received_ns, update.origin
         if not update.is_keyframe and lag_max_ns and update.exchange_ns is not None:
             self.late = now_ns - update.exchange_ns > lag_max_ns
         flaw = self.book.flaw
@@ -163,8 +168,9 @@ class SequencedBook:
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot."""
-        for name in ("state", "conn", "gen", "sequence", "fresh", "late", "seen_ns", "applied_ns", "applied_id"):
+        for name in ("state", "conn", "gen", "sequence", "fresh", "late", "seen_ns", "applied_ns"):
             setattr(self, name, data[name])
+        self._applied = data["applied_id"]
         self.book.replace(change_of(data["bids"], data["asks"]))
         self.book.know(*(None if data[n] is None else scaled(data[n]) for n in ("lowest_bid", "highest_ask")))
 

@@ -44,7 +44,7 @@ class WalkReport(NamedTuple):
 
 def explain_walk(judge: Judge, now_ns: int) -> WalkReport:
     """The walk that `judge.judge(now_ns)` does or would do, whatever its gates say; both books must be valid."""
-    counted = [dict(levels) for levels in judge.counted_levels()]
+    counted = [dict(levels) for levels in judge.walker.counted_levels()]
     asks, bids = (iter(levels.items()) for levels in counted)
     fills, end = take(asks, bids, judge.limits.max_notional, judge.lot, judge.costs(now_ns))
     kept = floored(fills, judge.lot)
@@ -63,7 +63,7 @@ def _steps(
     judge: Judge, counted: list[dict[int, int]], fills: list[Fill], kept: list[Fill], end: WalkEnd
 ) -> Iterator[WalkStep]:
     scale = judge.scale
-    asks, bids = (dict(levels) for levels in judge.levels())
+    asks, bids = (dict(levels) for levels in judge.walker.levels())
     asks_left, bids_left = (dict(levels) for levels in counted)
     used = 0
     for index, (size, ask, bid) in enumerate(fills):

@@ -5,15 +5,17 @@ edge    ====e1====|==e2==|       |====e3===     e1 carried in, null between: a b
         ^ open = e1              ^ row; e3 is carried into the next one
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from mts_stream.domain.exact import plain, plain_rounded, round_half_even
+from mts_stream.domain.exact import plain, round_half_even
 from mts_stream.domain.messages import SpreadWindow
 
 WalkedNets = tuple[str | None, str | None, str | None]  # net bps at 1k, 10k and 50k USD
 WINDOW_NS = 10**9
 NS_PER_MS = 10**6
 EDGE_DECIMALS = 4
+CACHED_TEXTS_MAX = 1 << 14
 _FINE = 10**16  # the edge's resolution inside the mean, as a fraction of one
 
 
@@ -41,13 +43,14 @@ class DirectionWindow:
         "_since_ns",
         "_valid_ns",
         "_weighted",
+        "closed_mean",
         "evaluations",
         "outcomes",
     )
 
     def __init__(self, now_ns: int) -> None:
         self._carried: Edge | None = None
-        self._since_ns = now_ns
+        self.closed_mean: int | None = None  # edge_mean_bps of the last row, in 10^-4 bps
         self._begin(now_ns)
 
     def _begin(self, now_ns: int) -> None:
@@ -57,9 +60,11 @@ class DirectionWindow:
         self.outcomes: dict[str, int] = {}
 
     def on_evaluation(self, now_ns: int, edge: Edge | None, outcome: str) -> None:
-        """Count an evaluation; `edge` is None while a book is not valid."""
+        """Count an evaluation; `edge` is None while a book is not valid, and is weighed when it changes."""
         self.evaluations += 1
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        if edge == self._carried:
+            return
         self._carry_to(now_ns)
         self._carried = edge
         if edge is not None:
@@ -82,26 +87,26 @@ class DirectionWindow:
         self._since_ns = now_ns
 
     def has_row(self, end_ns: int) -> bool:
-        """Whether the window, ending then, has valid time or an evaluation."""
+        """Whether the window, ending then, has valid time or an evaluation; without them it is as good as the next."""
         return bool(self.evaluations) or self._valid_ns > 0 or (self._carried is not None and end_ns > self._since_ns)
 
     def on_close(self, end_ns: int, pair: str, direction: str, nets: WalkedNets) -> SpreadWindow:
         """The row of the window that ends then; the next one begins."""
         self._carry_to(end_ns)
-        bar = (_text(self._open), _text(self._high), _text(self._low), _text(self._close), self._mean())
-        valid_ms = self._valid_ns // NS_PER_MS
-        row = SpreadWindow(pair, direction, end_ns - WINDOW_NS, *bar, *nets, valid_ms, self.evaluations, self.outcomes)
+        mean = self.closed_mean = self._mean()
+        row = SpreadWindow(
+            pair, direction, end_ns - WINDOW_NS,
+            _text(self._open), _text(self._high), _text(self._low), _text(self._close), _text(mean),
+            *nets, self._valid_ns // NS_PER_MS, self.evaluations, self.outcomes,
+        )  # fmt: skip
         self._begin(end_ns)
         return row
 
-    def skip_to(self, end_ns: int) -> None:
-        """Begin the next window without a row."""
-        self._begin(end_ns)
-
-    def _mean(self) -> str | None:
+    def _mean(self) -> int | None:
+        """The mean edge in 10^-4 bps; None without time to weigh by."""
         if not self._valid_ns:
-            return None  # no time to weigh by
-        return plain_rounded(self._weighted * 10**4, self._valid_ns * _FINE, EDGE_DECIMALS)
+            return None
+        return round_half_even(self._weighted * 10**8, self._valid_ns * _FINE)
 
     def snapshot(self) -> list[Any]:
         """As JSON data."""
@@ -122,5 +127,7 @@ def window_end_ns(at_ns: int) -> int:
     return (at_ns // WINDOW_NS + 1) * WINDOW_NS
 
 
+@lru_cache(maxsize=CACHED_TEXTS_MAX)
 def _text(bps: int | None) -> str | None:
+    """A bar's numbers are often the same, and the same as those of the bar before."""
     return None if bps is None else plain(bps, EDGE_DECIMALS)

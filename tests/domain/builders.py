@@ -7,6 +7,7 @@ from typing import Any
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.engine import PartitionEngine
 from mts_stream.domain.instrument import Instrument, PairListing
+from mts_stream.domain.kernel import Kernel
 from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, FundingUpdate, Origin, RegistryUpdate
 from mts_stream.domain.messages import ArbitrageMessage, Message, SpreadWindow
 
@@ -99,8 +100,8 @@ def both_fundings(rate_binance: str = "0", rate_bybit: str = "0", at_ms: float =
 class Bench:
     """An engine of one partition that is fed events and remembers what came out."""
 
-    def __init__(self, settings: EconomicSettings | None = None) -> None:
-        self.engine = PartitionEngine(settings or EconomicSettings())
+    def __init__(self, settings: EconomicSettings | None = None, implementation: Kernel | None = None) -> None:
+        self.engine = PartitionEngine(settings or EconomicSettings(), implementation)
         self.offset = 0
         self.messages: list[Message] = []
 
