@@ -77,6 +77,9 @@ SUBSCRIPTION_FAULTS = _counter(
     _PRODUCER, "mts_subscription_faults_total", "Subscriptions that went wrong, by reason", "venue", "market", "reason"
 )
 RESYNCS = _counter(_PRODUCER, "mts_resyncs_total", "Books synchronised anew, by reason", "venue", "market", "reason")
+BOOKS_SEEDED = _counter(
+    _PRODUCER, "mts_books_seeded_total", "Books that stood on the top of their book from the socket", "venue", "market"
+)
 REST_WEIGHT = _gauge(
     _PRODUCER, "mts_rest_weight_used", "Weight used in the venue's minute, as the venue reports it", "venue", "market"
 )

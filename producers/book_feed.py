@@ -7,7 +7,7 @@ then it takes the lead with a keyframe, and the old one is silent from there on.
 from collections.abc import Callable
 from zlib import crc32
 
-from mts_stream.exchanges.venue import BookSnapshot, DepthFrame, VenueMarket
+from mts_stream.exchanges.venue import BookSnapshot, BookTop, DepthFrame, VenueMarket
 from mts_stream.logs import get_logger
 from mts_stream.metrics import RESYNCS
 from producers.books import RANGE_USED_MAX, ProducerBook
@@ -16,6 +16,7 @@ from producers.stillness import LAG_NS_MAX, QUIET_NS, Stillness
 
 NS_PER_S = 1_000_000_000
 HEALTH_EVERY_NS = 2 * NS_PER_S
+NARROW_EVERY_NS = 1 * NS_PER_S  # looks at a book of which so little is known that the market leaves it soon
 CROSSED_NS_MAX = 1 * NS_PER_S
 ASK_AGAIN_NS = 10 * NS_PER_S
 MISFIT_WAIT_NS = 1 * NS_PER_S
@@ -45,6 +46,8 @@ class BookFeed:
         self._ask_due_ns: int | None = None  # while an answer is awaited: when to ask again
         self._is_asked = False  # whether a request went out since this connection began
         self.has_spoken = False
+        self.is_narrow = False
+        """Whether it stands on the top of the book alone, until REST tells more."""
         self._crossed_since_ns: int | None = None
         self._is_silent = False
         self._leader: BookFeed | None = None  # the same book on the connection that is being left
@@ -75,10 +78,19 @@ class BookFeed:
         self._is_asked |= wanted
         self.book.keep_frames(wanted)
 
+    def await_top(self) -> None:
+        """Keep the frames that its top, which comes on their own socket, can be joined to; no REST answer is meant."""
+        self.book.keep_frames(True)
+
+    def ask_again(self) -> None:
+        """The request failed: ask within a second, for what else may bring the book."""
+        if self._ask_due_ns is not None:
+            self._ask_due_ns = 0
+
     def reset(self) -> None:
         """The connection is new or lost."""
         self.book.reset()
-        self.has_spoken = self._is_asked = False
+        self.has_spoken = self._is_asked = self.is_narrow = False
         self._ask_due_ns = self._keyframe_due_ns = self._crossed_since_ns = None
         self._lag.forget()
         self._quiet.forget()
@@ -111,7 +123,7 @@ class BookFeed:
             self._resync("bad_levels", received_ns, str(error))
             return
         if outcome == "replaced":
-            self._ask_due_ns = None
+            self._ask_due_ns, self.is_narrow = None, False
             self._keyframe(received_ns)
         elif outcome == "gap":
             self._resync("gap", received_ns, f"after {frame.last_id}")
@@ -158,6 +170,9 @@ class BookFeed:
         self._leader, self._is_silent = None, False
         self._ask_due_ns = None
         self._keyframe(now_ns)
+        if leader.is_narrow:  # it waits for more, and its connection ends
+            self.is_narrow = True
+            self._ask_now(now_ns)
 
     def on_snapshot(self, snapshot: BookSnapshot, body: bytes, now_ns: int) -> None:
         """A REST answer came: keep it for audit, and write the merged book where it joins the frames.
@@ -175,11 +190,29 @@ class BookFeed:
         self._writer.record("depth", "snapshot", self.symbol, self.pair, now_ns, body)
         try:
             if self.book.on_snapshot(snapshot):
+                self.is_narrow = False
                 self._keyframe(now_ns)
             elif not self.book.is_synced:
                 self._ask_due_ns = now_ns + MISFIT_WAIT_NS
         except ValueError as error:
             self._resync("bad_levels", now_ns, str(error))
+
+    def on_top(self, top: BookTop, now_ns: int) -> bool:
+        """The top of the book came on the socket that its frames come on; whether the book stands on it now."""
+        snapshot = top.snapshot
+        if not (self._writer.is_open and snapshot.bids and snapshot.asks) or self._is_silent:
+            return False
+        self._writer.record("depth", "snapshot", self.symbol, self.pair, now_ns, top.frame)
+        try:
+            if not self.book.on_snapshot(snapshot):
+                self.await_top()
+                return False
+            self._ask_due_ns, self.is_narrow = None, True
+            self._keyframe(now_ns)
+        except ValueError as error:
+            self._resync("bad_levels", now_ns, str(error))
+            return False
+        return True
 
     def on_second(self, now_ns: int) -> None:
         """Write what is due, look at the book's health, ask again for what did not come."""
@@ -215,7 +248,7 @@ class BookFeed:
         if self._keyframe_due_ns is None or now_ns >= self._keyframe_due_ns:
             self._keyframe(now_ns)
         if now_ns >= self._health_due_ns:
-            self._health_due_ns = now_ns + HEALTH_EVERY_NS
+            self._health_due_ns = now_ns + (NARROW_EVERY_NS if self.is_narrow else HEALTH_EVERY_NS)
             self._check_health(now_ns)
 
     def _check_health(self, now_ns: int) -> None:
@@ -223,7 +256,7 @@ class BookFeed:
         if health.is_crossed or health.is_empty_side:
             if self._crossed_since_ns is None:
                 self._crossed_since_ns = now_ns
-            elif now_ns - self._crossed_since_ns > CROSSED_NS_MAX:
+            if now_ns - self._crossed_since_ns > CROSSED_NS_MAX or (health.is_empty_side and self.is_narrow):
                 self._crossed_since_ns = None
                 self.book.reset()
                 self._resync("crossed" if health.is_crossed else "exhausted", now_ns, "")
@@ -233,7 +266,7 @@ class BookFeed:
             self._keyframe(now_ns)  # the engine's book stays invalid until one comes
         is_awaited = self._ask_due_ns is not None and now_ns < self._ask_due_ns
         if health.range_used >= RANGE_USED_MAX and not is_awaited:
-            if self._ask_due_ns is None:
+            if self._ask_due_ns is None and not self.is_narrow:
                 log.info(
                     "known range half used", venue=self._market.venue, market=self._market.market, symbol=self.symbol
                 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
-from mts_stream.exchanges.venue import Control, DepthFrame, SocketRoute, VenueMarket
+from mts_stream.exchanges.venue import BookTop, Control, DepthFrame, SocketRoute, VenueMarket
 from mts_stream.logs import get_logger
 from mts_stream.metrics import CONNECTIONS_UP, IGNORED_FRAMES, RECONNECTS
 from mts_stream.wire import topics
@@ -12,6 +12,7 @@ from producers.book_feed import NS_PER_S, BookFeed
 from producers.dead_letters import DeadLetters
 from producers.quality import ConnectionQuality, Shared, nothing_shared
 from producers.records import Outlet, RecordWriter
+from producers.seeding import Seeding
 from producers.subscriptions import Subscriptions
 from producers.tickers import TickerFeed
 
@@ -37,6 +38,10 @@ class Link(Protocol):
 class SnapshotDesk(Protocol):
     """Who fetches REST snapshots."""
 
+    @property
+    def is_short(self) -> bool:
+        """Whether one more book would wait for the venue to allow its request."""
+
     def request(self, book: BookFeed) -> None:
         """Fetch a snapshot for a book, once, and hand it over."""
 
@@ -53,6 +58,7 @@ class Feed:
         self.market, self.route, self.writer = market, route, writer
         self.quality = ConnectionQuality(writer.conn, market.venue, market.market)
         self.subscriptions = Subscriptions(market, writer.conn, self._send, self._has_spoken)
+        self.seeding = Seeding(market, route, self.subscriptions, desk.request)
         self._outlet, self._desk, self._shared = outlet, desk, shared
         self._keyframe_interval_s = keyframe_interval_s
         self._dead_letters = DeadLetters(outlet, market.venue, writer.conn)
@@ -173,6 +179,9 @@ class Feed:
         if isinstance(incoming, Control):
             self._on_control(incoming, message)
             return
+        if isinstance(incoming, BookTop):
+            self._on_top(incoming, message, received_ns)
+            return
         is_depth = isinstance(incoming, DepthFrame)
         self.quality.on_frame("depth" if is_depth else "funding", len(message), received_ns, incoming.exchange_ms)
         if incoming.symbol in self._retired:
@@ -188,8 +197,15 @@ class Feed:
             return
         IGNORED_FRAMES.labels(self.market.venue, "unknown_symbol").inc()
 
+    def _on_top(self, top: BookTop, message: bytes, received_ns: int) -> None:
+        self.quality.on_frame("top", len(message), received_ns, top.exchange_ms)
+        if not self.seeding.on_top(top, received_ns):
+            IGNORED_FRAMES.labels(self.market.venue, "unwanted_stream").inc()
+
     def on_watch(self, now_ns: int) -> None:
         """A part of a second has passed: leave a peer that said nothing, not even a pong, while we listened."""
+        if self._link is not None:
+            self.seeding.on_watch(now_ns)
         listened_ns, self._watched_ns = min(now_ns - self._watched_ns, LISTENED_NS_MAX), now_ns
         if self._heard_ns != self._heard_at_watch_ns:
             self._heard_at_watch_ns, self._silence_ns = self._heard_ns, 0
@@ -261,10 +277,14 @@ class Feed:
             self._farewell_due_ns = self._heard_ns + FAREWELL_NS
 
     def _ask_snapshot(self, book: BookFeed) -> None:
-        if self.market.snapshots_by_rest:
+        if not self.market.snapshots_by_rest:
+            self.subscriptions.renew(self._topics_of("depth", book.symbol))
+        elif not (self._is_seeded(book) and self.seeding.ask(book, self._watched_ns)):
             self._desk.request(book)
-            return
-        self.subscriptions.renew(self._topics_of("depth", book.symbol))
+
+    def _is_seeded(self, book: BookFeed) -> bool:
+        """Whether the top of a book is better than what it has, and quicker than REST."""
+        return self._desk.is_short and not book.is_silent and (book.is_narrow or not book.is_synced)
 
     def _topics_for(self, symbols: AbstractSet[str]) -> list[str]:
         """The topics of these symbols, in the order of the pairs."""
@@ -286,6 +306,7 @@ class Feed:
         yield from self.tickers.values()
 
     def _reset(self, now_ns: int) -> None:
+        self.seeding.reset()
         for part in self._parts():
             part.reset()
         self._count_books(now_ns)

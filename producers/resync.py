@@ -6,6 +6,8 @@ fits into one window of the budget, so that it drains within about a minute:
     800 books of USD-M, half of 2,400 a minute:  1000 levels 20 x 800 = 16,000 (13 min)   50 levels 2 x 800 = 1,600
 
 Those that got fewer levels are widened behind it, with what the books that stand still leave of the budget.
+Where a venue shows the top of its books on the socket, whoever finds the desk short stands on that (seeding.py) and
+waits here among those that stand.
 """
 
 import asyncio
@@ -51,6 +53,13 @@ class SnapshotScheduler:
         return len(self._wanted)
 
     @property
+    def is_short(self) -> bool:
+        """Whether the weight that is left does not bring all levels to everybody who waits and one more."""
+        budget, now_s = self._rest.budget, time.time()
+        weight = self._rest.market.snapshot_request("").weight * (len(self._wanted) + 1)
+        return weight > budget.left(now_s) or budget.wait_s(now_s, weight) > 0
+
+    @property
     def widening(self) -> int:
         """Books that stand and wait for a snapshot of more levels, or of fresh ones."""
         return len(self._widening)
@@ -90,8 +99,11 @@ class SnapshotScheduler:
         backoff = Backoff()
         while True:
             _, symbol = await self._lost.get()
-            if not self._wanted[symbol].awaits_snapshot:
+            book = self._wanted[symbol]
+            if not book.awaits_snapshot:
                 self._done(symbol)  # its connection was lost, or its symbol left; it asks anew when it is back
+                if book.is_narrow:
+                    self._widen(book)
                 continue
             try:
                 await self._fetch_lost(symbol)
@@ -99,6 +111,7 @@ class SnapshotScheduler:
                 self._backoffs.pop(symbol, None)
             except VenueError as error:
                 self._tell(symbol, error)
+                self._wanted[symbol].ask_again()
                 self._retry_later(self._lost, symbol)
                 await asyncio.sleep(backoff.next_s())
 
@@ -107,7 +120,7 @@ class SnapshotScheduler:
         await self._fetch(symbol, depth, self._wanted)
         book = self._wanted[symbol]
         self._done(symbol)
-        if depth < self._rest.market.snapshot_depths[0] and book.is_synced:
+        if book.is_synced and (book.is_narrow or depth < self._rest.market.snapshot_depths[0]):
             self._widen(book)
 
     def _done(self, symbol: str) -> None:

@@ -4,6 +4,7 @@ An acknowledgement proves nothing (exchanges.md 1.1): a stream is in doubt until
 refused, not listed, or silent is asked for again, after waits that grow; a stream that a refusal names waits alone.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,11 @@ class Subscriptions:
     def doubted(self) -> int:
         """Streams that may not flow."""
         return len(self._doubts)
+
+    @property
+    def room(self) -> int:
+        """How many more streams the venue allows on this connection."""
+        return (self._limits.topics_per_connection or sys.maxsize) - len(self._wanted)
 
     def open(self, topics: Sequence[str], now_ns: int) -> None:
         """A new connection stands: subscribe to these streams, whatever was before."""

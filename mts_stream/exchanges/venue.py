@@ -41,6 +41,15 @@ class DepthFrame(Struct, gc=False):
     cross_sequence: int = 0
 
 
+class BookTop(Struct, gc=False):
+    """The best levels of a book as of `snapshot.last_id`, in the ids of its diffs; `frame` goes to the log verbatim."""
+
+    symbol: str
+    frame: Raw
+    snapshot: "BookSnapshot"
+    exchange_ms: int
+
+
 class FundingFrame(Struct, gc=False):
     """A frame about funding; `changed` has the ticker's fields where the venue sends only what changed."""
 
@@ -64,16 +73,20 @@ class Control(Struct, gc=False):
     topics: tuple[str, ...] = ()
 
 
-Incoming = DepthFrame | FundingFrame | Control
+Incoming = DepthFrame | BookTop | FundingFrame | Control
 
 
 @dataclass(frozen=True, slots=True)
 class SocketRoute:
-    """One kind of connection: its name within the market, its path, and the channels that it carries."""
+    """One kind of connection: its name within the market, its path, and the channels that it carries.
+
+    `top_channel` has a stream of BookTop for each symbol that a book can be seeded from; "" where there is none.
+    """
 
     name: str
     path: str
     channels: tuple[str, ...]
+    top_channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +147,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class BookSnapshot:
-    """A REST answer to depth: the book up to `last_id`."""
+    """A REST answer to depth, or the top of a book from the socket: the book up to `last_id`."""
 
     last_id: int
     bids: list[Level]

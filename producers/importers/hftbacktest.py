@@ -12,7 +12,7 @@ import msgspec
 
 from mts_stream.errors import UNREADABLE, CaptureError
 from mts_stream.exchanges.binance import BinancePerp, BinanceSpot
-from mts_stream.exchanges.venue import Control, DepthFrame, FundingFrame, VenueMarket
+from mts_stream.exchanges.venue import BookTop, Control, DepthFrame, FundingFrame, VenueMarket
 from producers.importers.source import (
     PROBE_LINES_MAX,
     BrokenSourceError,
@@ -113,6 +113,8 @@ def _frame(stream: str, body: bytes, contents: Contents) -> DepthFrame | Funding
     kind = stream.partition("@")[2].partition("@")[0] or stream
     if isinstance(incoming, Control):
         return Dropped(kind if incoming.kind == "ignored" else "unreadable_frame")
+    if isinstance(incoming, BookTop):
+        return Dropped(kind)
     if incoming.symbol != contents.symbol:
         return Dropped("other_symbol")
     return incoming

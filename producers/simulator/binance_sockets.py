@@ -13,7 +13,14 @@ import orjson
 from aiohttp import web
 
 from producers.simulator.binance_active import ActiveStream, ActiveStreams, BinanceSession
-from producers.simulator.binance_streams import MARKET, PUBLIC, DepthStream, is_due, parse_stream_name
+from producers.simulator.binance_streams import (
+    MARKET,
+    PUBLIC,
+    DepthStream,
+    PartialDepthStream,
+    is_due,
+    parse_stream_name,
+)
 from producers.simulator.faults.seams import Faults
 from producers.simulator.market import Market, StepResult
 from producers.simulator.sessions import Session
@@ -64,7 +71,7 @@ class BinanceSockets:
     def restart_book(self, key: BookKey) -> None:
         """The ids of a book went on elsewhere: what its streams had collected is gone."""
         for active in self._active.of_book(key):
-            if isinstance(active.stream, DepthStream):
+            if isinstance(active.stream, DepthStream | PartialDepthStream):
                 active.stream.restart()
 
     def announce_shutdown(self, now_ns: int) -> None:

@@ -110,29 +110,37 @@ class DepthStream:
 
 
 class PartialDepthStream:
-    """`<symbol>@depth<levels>@<speed>`: the best levels as they are; USD-M gives it the keys of a diff."""
+    """`<symbol>@depth<levels>@<speed>`: the best levels as they are; USD-M gives it the keys of a diff.
+
+    It says nothing of a book that does not change, not even to a new subscriber.
+    """
 
     is_depth = False
 
     def __init__(self, leg: SimulatedLeg, text: LevelText, every_ms: int, levels: int) -> None:
         self.leg, self.every_ms, self.phase = leg, every_ms, _phase(leg)
         self._text, self._levels = text, levels
-        self._sent_id = 0
+        self._first_id, self._sent_id = 0, leg.book.last_id
 
     def on_update(self, update: BookUpdate) -> None:
-        """The book itself holds what is sent."""
+        """The book itself holds what is sent, but for the first id since."""
+        self._first_id = self._first_id or update.first_id
+
+    def restart(self) -> None:
+        """The book's ids have moved to another place."""
+        self._first_id, self._sent_id = 0, self.leg.book.last_id
 
     def flush(self, now_ns: int) -> str | None:
         """The top of the book, if it was updated since the last time."""
-        book, previous = self.leg.book, self._sent_id
+        book, first, previous = self.leg.book, self._first_id, self._sent_id
         if book.last_id == previous:
             return None
-        self._sent_id = book.last_id
+        self._first_id, self._sent_id = 0, book.last_id
         bids = self._text.levels(book.bids.top(self._levels))
         asks = self._text.levels(book.asks.top(self._levels))
         if self.leg.listing.market == SPOT:
             return f'{{"lastUpdateId":{book.last_id},"bids":{bids},"asks":{asks}}}'
-        return _depth_event(self.leg, now_ns, previous + 1, book.last_id, previous, bids, asks)
+        return _depth_event(self.leg, now_ns, first, book.last_id, previous, bids, asks)
 
 
 class BookTickerStream:

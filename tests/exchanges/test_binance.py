@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from mts_stream.domain.market_data import Origin
 from mts_stream.exchanges.binance import BinancePerp, BinanceSpot, decode_depth
-from mts_stream.exchanges.venue import BookImage, Control, DepthFrame, FundingFrame, Refusal
+from mts_stream.exchanges.venue import (
+    BookImage,
+    BookSnapshot,
+    BookTop,
+    Control,
+    DepthFrame,
+    FundingFrame,
+    Refusal,
+    SocketRoute,
+)
 
 SPOT, PERP = BinanceSpot(), BinancePerp()
 SPOT_DIFF = b'{"e":"depthUpdate","E":1672515782136,"s":"BNBBTC","U":157,"u":160,"b":[["0.0024","10"]],"a":[]}'
@@ -95,6 +104,17 @@ def test_mark_price_is_funding() -> None:
     assert (frame.symbol, bytes(frame.frame), frame.changed) == ("BTCUSDT", MARK, None)
 
 
+def test_the_top_of_a_book_is_told_from_a_diff_by_its_streams_name_alone() -> None:
+    """USD-M gives it the keys and the ids of a diff; spot's tops are not asked for."""
+    (topic,) = PERP.topics(SocketRoute("public", "", (PERP.routes[0].top_channel,)), "BTCUSDT")
+    top = PERP.classify(combined(topic, PERP_DIFF))
+    assert isinstance(top, BookTop) and topic == "btcusdt@depth20@100ms"
+    assert (top.symbol, top.exchange_ms, bytes(top.frame)) == ("BTCUSDT", 1790526539012, PERP_DIFF)
+    assert top.snapshot == BookSnapshot(110, [("84551.00", "0.294")], [])
+    assert not SPOT.routes[0].top_channel
+    assert SPOT.classify(combined(topic, PERP_DIFF)) == Control("ignored", detail="unwanted_stream")
+
+
 @pytest.mark.parametrize(
     ("message", "control"),
     [
@@ -103,7 +123,11 @@ def test_mark_price_is_funding() -> None:
         (b'{"code":2,"msg":"Invalid request","id":5}', Control("refused", "5", "Invalid request")),
         (b'{"e":"serverShutdown","E":1}', Control("shutdown", detail="serverShutdown")),
         (combined("!serverShutdown", b'{"e":"x"}'), Control("shutdown", detail="serverShutdown")),
-        (combined("btcusdt@depth20@100ms", PERP_DIFF), Control("ignored", detail="unwanted_stream")),
+        (combined("btcusdt@depth5@100ms", PERP_DIFF), Control("ignored", detail="unwanted_stream")),
+        (
+            combined("x@depth20@100ms", PERP_DIFF.replace(b'"st":1', b'"st":2')),
+            Control("ignored", detail="other_market"),
+        ),
         (combined("x@depth@0ms", PERP_DIFF.replace(b'"st":1', b'"st":2')), Control("ignored", detail="other_market")),
         (combined("x@markPrice@1s", MARK.replace(b'"st":1', b'"st":2')), Control("ignored", detail="other_market")),
         (b"{}", Control("unknown", detail="neither a stream nor an answer")),

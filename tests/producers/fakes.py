@@ -82,6 +82,12 @@ class TrueBook:
         best_bids = sorted(bids.items(), key=lambda level: -float(level[0]))[:levels]
         return BookSnapshot(last_id, best_bids, sorted(asks.items(), key=lambda level: float(level[0]))[:levels])
 
+    def top(self, at: int | None = None, levels: int = 20) -> bytes:
+        """A message of USD-M's depth20 as of an id."""
+        book = self.snapshot(at, levels)
+        frame = binance_frame(book.last_id, book.last_id, book.last_id - 1, book.bids, book.asks)
+        return b'{"stream":"btcusdt@depth20@100ms","data":%b}' % frame
+
     def snapshot_frame(self) -> DepthFrame:
         """A snapshot on the socket, as Bybit sends it."""
         bids, asks = ([list(level) for level in side.items()] for side in self.sides)
@@ -157,10 +163,14 @@ class FakeLink:
 
 @dataclass
 class FakeDesk:
-    """Keeps which books want a snapshot; `is_asking` False while an earlier request for the same is on its way."""
+    """Keeps which books want a snapshot; `is_asking` False while an earlier request for the same is on its way.
+
+    `is_short` as if the weight of the minute were spent.
+    """
 
     wanted: list[Any] = field(default_factory=list)
     is_asking: bool = True
+    is_short: bool = False
 
     def request(self, book: Any) -> None:
         """Keep a wish, as if the request went out at once."""

@@ -19,10 +19,15 @@ class Book:
         self.symbol, self.order = symbol, order
         self.got: list[BookSnapshot] = []
         self.is_synced, self.awaits_snapshot, self.keeps = False, True, False
+        self.is_narrow, self.asks_again = False, 0
 
     def keep_frames(self, wanted: bool) -> None:
         """Remember it."""
         self.keeps = wanted
+
+    def ask_again(self) -> None:
+        """Count it."""
+        self.asks_again += 1
 
     def on_snapshot(self, snapshot: BookSnapshot, body: bytes, now_ns: int) -> None:
         """Keep it."""
@@ -184,3 +189,44 @@ async def test_a_book_that_needs_none_any_more_costs_nothing(
     await until(lambda: scheduler.waiting == 0)
     running.cancel()
     assert not asked and not gone.got
+
+
+async def test_the_desk_is_short_where_the_weight_that_is_left_does_not_serve_all(clients: list[RestClient]) -> None:
+    """At weight 20 two books use up a minute of 40; so does a venue that wants to be left alone."""
+    client = budgeted(clients[1], 40)
+    scheduler = SnapshotScheduler(client, {}, lambda: 5)
+    assert not scheduler.is_short
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        book: Any = Book(symbol, [])
+        scheduler.request(book)
+    assert scheduler.is_short
+
+    calm = SnapshotScheduler(client, {}, lambda: 5)
+    client.budget.pause(time.time(), 1.0)
+    assert calm.is_short
+
+
+async def test_a_book_that_stands_on_its_top_is_widened_however_it_came_to_stand(clients: list[RestClient]) -> None:
+    """Before its request went out, or while the answer, too old for it by then, was on its way."""
+    scheduler = SnapshotScheduler(clients[1], {}, lambda: 5)
+    before, meanwhile = (Book(symbol, []) for symbol in ("BTCUSDT", "ETHUSDT"))
+    before.awaits_snapshot = False
+    books: list[Any] = [before, meanwhile]
+    for book in books:
+        book.is_narrow = True
+        scheduler.request(book)
+    before.is_synced = True
+    running = asyncio.create_task(scheduler.run())
+    await until(lambda: before.got and len(meanwhile.got) == 2)
+    running.cancel()
+
+
+async def test_a_book_hears_that_its_request_failed(clients: list[RestClient]) -> None:
+    """It may have another way."""
+    clients[1].base_url = "http://127.0.0.1:1"
+    scheduler = SnapshotScheduler(clients[1], {}, lambda: 5)
+    book: Any = Book("BTCUSDT", [])
+    scheduler.request(book)
+    running = asyncio.create_task(scheduler.run())
+    await until(lambda: book.asks_again)
+    running.cancel()

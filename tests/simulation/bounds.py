@@ -10,8 +10,8 @@ from producers.simulator.faults.catalog import CATALOG
 from tests.simulation.rig import REGISTRY_S
 
 MIXED = "mixed"
-KILLED, LOG_FULL, FROM_BEFORE = "producers_killed", "log_full", "answer_from_before"
-STORIES = (KILLED, LOG_FULL, FROM_BEFORE)
+KILLED, LOG_FULL, FROM_BEFORE, SEEDED = "producers_killed", "log_full", "answer_from_before", "books_seeded"
+STORIES = (KILLED, LOG_FULL, FROM_BEFORE, SEEDED)
 START_S = 20.0
 
 NEXT_FRAME_S = 1.0
@@ -49,6 +49,7 @@ _SPECIAL = {
     ),
     LOG_FULL: Bound(recovered_s=RETRY_S, why="the first record that is refused: `down`, which is never refused"),
     FROM_BEFORE: Bound(recovered_s=RETRY_S),
+    SEEDED: Bound(),
     MIXED: Bound(seen_s=5.0, recovered_s=RETRY_S, why="the slowest of them"),
 }
 

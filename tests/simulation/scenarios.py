@@ -9,8 +9,8 @@ from typing import Any
 from producers.simulator.faults.active import Fault
 from producers.simulator.faults.catalog import BOOK, CATALOG, MIX, VENUE, FaultKind
 from producers.simulator.settings import SimulatorSettings
-from producers.simulator.universe import BINANCE, BookKey
-from tests.simulation.bounds import FROM_BEFORE, KILLED, LOG_FULL, MIXED, START_S, Bound, bound_of
+from producers.simulator.universe import BINANCE, PERP, BookKey
+from tests.simulation.bounds import FROM_BEFORE, KILLED, LOG_FULL, MIXED, RESYNC_S, SEEDED, START_S, Bound, bound_of
 from tests.simulation.rig import REGISTRY_S, Run, running
 from tests.simulation.witness import VALID
 
@@ -31,6 +31,7 @@ REGISTRY_FAULT_S = REGISTRY_S + 1.0
 """What the registry has to meet, as where no book asks for a snapshot, is played so long."""
 
 OUR_FAULTS_S = 0.5, 4.0
+REFUSED_S = 9.0
 ASKED_S = 0.3
 """By then a snapshot is asked for."""
 
@@ -147,10 +148,27 @@ async def _answer_from_before(run: Run, rng: Random) -> set[BookKey]:
     return concerned
 
 
+async def _stand_on_tops(run: Run, rng: Random) -> set[BookKey]:
+    """USD-M's REST refuses everybody: books that are lost stand on the top that the socket brings, again and again."""
+    concerned = {key for key in run.witness.books if key[:2] == (BINANCE, PERP)}
+    run.simulator.inject("rest_429", BINANCE, PERP, duration_s=REFUSED_S)
+    for _ in range(2):
+        run.witness.forget_states()
+        for venue, market, symbol in concerned:
+            run.simulator.inject("lost_frames", venue, market, symbol, frames=1)
+        await run.until(lambda: run.witness.disturbed() >= concerned, END_AFTER_S, run.witness.states)
+        await run.until_valid(RESYNC_S)
+        await run.let_pass(rng.uniform(*OUR_FAULTS_S) / 2)
+    seeded = {key for key in concerned if run.witness.is_narrow(key)}
+    assert seeded == concerned, f"stood, but not on their tops: {concerned - seeded}"
+    return concerned
+
+
 _STORIES: dict[str, Callable[[Run, Random], Coroutine[None, None, set[BookKey]]]] = {
     KILLED: _kill_producers,
     LOG_FULL: _fill_log,
     FROM_BEFORE: _answer_from_before,
+    SEEDED: _stand_on_tops,
 }
 
 

@@ -131,6 +131,12 @@ class Witness:
         feed = self.service.feeds.get(origin.conn)
         return None if feed is None else feed.books.get(origin.symbol)
 
+    def is_narrow(self, key: BookKey) -> bool:
+        """Whether the producers' book of this stands on the top of the venue's alone."""
+        assert self.service is not None, "asked while producers run"
+        feeds = [feed for feed in self.service.feeds.values() if (feed.market.venue, feed.market.market) == key[:2]]
+        return any(feed.books[key[2]].is_narrow for feed in feeds if key[2] in feed.books)
+
     @property
     def books(self) -> dict[BookKey, BookWatch]:
         """The engine's books."""

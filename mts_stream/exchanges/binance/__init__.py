@@ -10,6 +10,7 @@ binance/binance-connector-python, derivatives_trading_usds_futures, HEAD 2026-08
 | wss fstream.binance.com/public/stream | books; split since 2026-04-23 | BD 2026-04-02 |
 | wss fstream.binance.com/market/stream | markPrice, acknowledged and never sent on other paths | BD; M 2026-07-30 |
 | `<s>@depth@100ms`; `<s>@depth@0ms` | books; 0 ms is served and not documented, median gap 30 ms | BS; M 2026-09-15 |
+| `<s>@depth20@100ms` (USD-M) | the best 20 levels as of `u`, keys and ids of a diff: seeds a book | M 2026-09-15 |
 | `<s>@markPrice@1s` (USD-M) | funding | BSDK |
 | /api/v3/depth; /fapi/v1/depth, limit 1000 | `lastUpdateId`, `bids`, `asks`; weight 50; 20 | BS; BSDK |
 | the lists | rest.py | |

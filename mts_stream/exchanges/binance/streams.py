@@ -18,6 +18,7 @@ from mts_stream.exchanges.binance.rest import FUNDING_POOL, BinanceRest, PerpRes
 from mts_stream.exchanges.venue import (
     BookImage,
     BookSnapshot,
+    BookTop,
     Control,
     DepthFrame,
     FundingFrame,
@@ -104,6 +105,7 @@ def decode_funding(frame: Raw, origin: Origin) -> FundingUpdate:
 
 LIST_EVERY_S = 30.0
 STREAMS_MAX = 1024  # on one connection (1.1)
+TOP_CHANNEL = "top"
 LIFE_S = 86_400.0  # every connection is closed at this age (1.1)
 
 
@@ -129,6 +131,15 @@ class _DiffHeader(msgspec.Struct, gc=False):
     st: int = 1
 
 
+class _Top(msgspec.Struct, gc=False):
+    s: str
+    E: Millis
+    u: Id
+    b: list[tuple[str, str]]
+    a: list[tuple[str, str]]
+    st: int = 1
+
+
 class _MarkHeader(msgspec.Struct, gc=False):
     s: str
     E: Millis
@@ -138,6 +149,7 @@ class _MarkHeader(msgspec.Struct, gc=False):
 _combined = msgspec.json.Decoder(_Combined)
 _streams = msgspec.json.Decoder(tuple[str, ...])
 _diff_header = msgspec.json.Decoder(_DiffHeader)
+_top = msgspec.json.Decoder(_Top)
 _mark_header = msgspec.json.Decoder(_MarkHeader)
 
 
@@ -154,11 +166,12 @@ class _Binance(BinanceRest):
     funding_in_parts = False
     snapshot_depths: tuple[int, ...] = (1000, 500, 100)
     _depth_stream: str
+    _top_stream = ""
     _depth_weights: dict[int, int]
 
     def topics(self, route: SocketRoute, symbol: str) -> list[str]:
         """`btcusdt@depth@100ms`: stream names are lower case."""
-        names = {"depth": self._depth_stream, "funding": "markPrice@1s"}
+        names = {"depth": self._depth_stream, "funding": "markPrice@1s", TOP_CHANNEL: self._top_stream}
         return [f"{symbol.lower()}@{names[channel]}" for channel in route.channels]
 
     def topic_symbol(self, topic: str) -> str:
@@ -183,7 +196,7 @@ class _Binance(BinanceRest):
             combined = _combined.decode(message)
             if not combined.stream:
                 return _control(combined)
-            return _stream_frame(combined)
+            return _stream_frame(combined, self._top_stream)
         except UNREADABLE as error:
             return Control("unknown", detail=str(error))
 
@@ -220,7 +233,7 @@ def _control(message: _Combined) -> Control:
     return Control("unknown", detail="neither a stream nor an answer")
 
 
-def _stream_frame(combined: _Combined) -> Incoming:
+def _stream_frame(combined: _Combined, top_stream: str) -> Incoming:
     _, _, kind = combined.stream.partition("@")
     if kind.startswith("depth@"):
         head = _diff_header.decode(combined.data)
@@ -234,6 +247,11 @@ def _stream_frame(combined: _Combined) -> Incoming:
         return (
             FundingFrame(mark.s, combined.data, mark.E) if mark.st == 1 else Control("ignored", detail="other_market")
         )
+    if top_stream and kind == top_stream:
+        top = _top.decode(combined.data)
+        if top.st != 1:
+            return Control("ignored", detail="other_market")
+        return BookTop(top.s, combined.data, BookSnapshot(top.u, top.b, top.a), top.E)
     if combined.stream == "!serverShutdown":
         return Control("shutdown", detail="serverShutdown")
     return Control("ignored", detail="unwanted_stream")
@@ -263,7 +281,7 @@ class BinancePerp(PerpRest, _Binance):
     market = "perp"
     host = "binance_perp"
     routes: tuple[SocketRoute, ...] = (
-        SocketRoute("public", "/public/stream", ("depth",)),
+        SocketRoute("public", "/public/stream", ("depth",), TOP_CHANNEL),
         SocketRoute("market", "/market/stream", ("funding",)),
     )
     # the limit of attempts is not published (1.1): a third of spot's
@@ -271,6 +289,7 @@ class BinancePerp(PerpRest, _Binance):
     rest_limits = RestLimits(RequestLimit(2400), "X-MBX-USED-WEIGHT-1M", {FUNDING_POOL: RequestLimit(500, 300)})
     snapshot_depths: tuple[int, ...] = (1000, 500, 100, 50)
     _depth_stream = "depth@0ms"
+    _top_stream = "depth20@100ms"
     _depth_weights = {1000: 20, 500: 10, 100: 5, 50: 2}  # noqa: RUF012
 
     def classify(self, message: bytes) -> Incoming:
