@@ -1,8 +1,8 @@
 """Exact numbers: decimal strings to scaled integers and back; nothing is ever rounded but where it says so."""
 
+from collections.abc import Iterable
 from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 DECIMALS = 18  # of quoted prices, sizes and rates
@@ -18,9 +18,31 @@ _ROUNDING = Context(prec=400)
 _POWERS: list[int] = [10**power for power in range(DECIMALS + 1)]
 
 
-@lru_cache(maxsize=CACHED_NUMBERS_MAX)
 def scaled(text: str) -> int:
     """A decimal string times 10^18; raises ValueError for what is no finite decimal or has more than 18 decimals."""
+    return _numbers[text]
+
+
+def all_scaled(texts: Iterable[str]) -> list[int]:
+    """The same of many."""
+    return list(map(_numbers.__getitem__, texts))
+
+
+class _Numbers(dict[str, int]):
+    """What was read before: prices and sizes come again and again. It begins anew when it is full."""
+
+    def __missing__(self, text: str) -> int:
+        number = _scaled(text)
+        if len(self) >= CACHED_NUMBERS_MAX:
+            self.clear()
+        self[text] = number
+        return number
+
+
+_numbers = _Numbers()
+
+
+def _scaled(text: str) -> int:
     head, _, tail = text.partition(".")
     digits = head + tail
     if digits.isascii() and digits.isdigit() and len(tail) <= DECIMALS and len(head) <= DIGITS_MAX:

@@ -7,8 +7,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from mts_stream.domain.exact import packed, scaled, unpacked
-from mts_stream.domain.quoted import Level, quoted
+from mts_stream.domain.exact import all_scaled, packed, scaled, unpacked
+from mts_stream.domain.quoted import Level, plain_numbers, quoted
 from mts_stream.domain.rejection import BadRecordError
 
 ScaledLevel = tuple[int, int]  # price, size; size 0 removes the level
@@ -19,6 +19,18 @@ class Change(NamedTuple):
 
     bids: list[ScaledLevel]
     asks: list[ScaledLevel]
+
+
+def read_levels(levels: bytes, where: object) -> list[ScaledLevel]:
+    """Levels in the venue's own bytes as scaled integers; raises BadRecordError as `quoted` and `parse_levels` do."""
+    try:
+        numbers = all_scaled(plain_numbers(levels))
+    except ValueError:
+        numbers = [0]
+    if not all(numbers[::2]):  # what else is there, or no price, is found one by one
+        return parse_levels(quoted(levels, where), where)
+    pairs = iter(numbers)
+    return list(zip(pairs, pairs, strict=True))
 
 
 def parse_levels(levels: Iterable[Level], where: object) -> list[ScaledLevel]:
@@ -58,14 +70,16 @@ class BookSide:
         self.sizes = sizes_of(levels)
         self._keys = sorted(price * self._sign for price in self.sizes)
 
-    def set_level(self, price: int, size: int) -> None:
-        """Set, replace or remove one level; removing an unknown one is normal and does nothing."""
-        if size:
-            if price not in self.sizes:
-                insort(self._keys, price * self._sign)
-            self.sizes[price] = size
-        elif self.sizes.pop(price, None) is not None:
-            del self._keys[bisect_left(self._keys, price * self._sign)]
+    def update(self, levels: Iterable[ScaledLevel]) -> None:
+        """Set, replace or remove levels; removing an unknown one is normal and does nothing."""
+        keys, sizes, sign = self._keys, self.sizes, self._sign
+        for price, size in levels:
+            if size:
+                if price not in sizes:
+                    insort(keys, price * sign)
+                sizes[price] = size
+            elif sizes.pop(price, None) is not None:
+                del keys[bisect_left(keys, price * sign)]
 
     def from_best(self) -> Iterator[ScaledLevel]:
         """Levels from the best one outward."""
@@ -115,7 +129,7 @@ class OrderBook:
 
         Raises BadRecordError: `bad_frame` for another shape, `impossible_number` for what is no price or size.
         """
-        return Change(parse_levels(quoted(bids, where), where), parse_levels(quoted(asks, where), where))
+        return Change(read_levels(bids, where), read_levels(asks, where))
 
     def replace(self, change: Change) -> None:
         """Take a snapshot for the whole book."""
@@ -130,12 +144,9 @@ class OrderBook:
     def update(self, change: Change) -> None:
         """Apply changed levels; what lies outside the known range is ignored, so no walk meets a half-known level."""
         lowest, highest = self.lowest_bid, self.highest_ask
-        for price, size in change.bids:
-            if lowest is None or price >= lowest:
-                self.bids.set_level(price, size)
-        for price, size in change.asks:
-            if highest is None or price <= highest:
-                self.asks.set_level(price, size)
+        bids, asks = change
+        self.bids.update(bids if lowest is None else [level for level in bids if level[0] >= lowest])
+        self.asks.update(asks if highest is None else [level for level in asks if level[0] <= highest])
         self.version += 1
 
     def equals(self, change: Change) -> bool:

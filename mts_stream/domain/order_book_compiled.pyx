@@ -15,8 +15,7 @@ from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcmp, memcpy, memmove
 
 from mts_stream.domain.exact import DECIMALS, packed
-from mts_stream.domain.order_book import Change, OrderBook, parse_levels, sizes_of
-from mts_stream.domain.quoted import quoted
+from mts_stream.domain.order_book import Change, OrderBook, read_levels, sizes_of
 
 cdef enum:
     NARROW_DIGITS = 18  # numbers below 10^18: a sum of two, and a number times its sign, fit into 64 bits
@@ -421,7 +420,7 @@ cdef class CompiledBook:
             <const unsigned char *> PyBytes_AS_STRING(asks), PyBytes_GET_SIZE(asks),
         )
         if change is None:
-            change = narrowed(Change(parse_levels(quoted(bids, where), where), parse_levels(quoted(asks, where), where)))
+            change = narrowed(Change(read_levels(bids, where), read_levels(asks, where)))
         return change
 
     cdef CompiledChange read_at(

@@ -33,4 +33,4 @@ def test_what_json_says_is_read_however_it_is_written(
 def test_another_shape_names_the_record(levels: bytes) -> None:
     """What is no array of pairs of strings is a dead letter."""
     with pytest.raises(BadRecordError, match="bad_frame: a/b/c: "):
-        list(quoted(levels, "a/b/c"))
+        quoted(levels, "a/b/c")

@@ -78,8 +78,8 @@ def compare(simulator: Simulator, keyframe: DepthUpdate) -> None:
     origin = keyframe.origin
     true = simulator.true_book(origin.venue, origin.market, origin.symbol, keyframe.last_id)
     low, high = map(float, keyframe.known_range or ("0", "inf"))
-    assert list(quoted(keyframe.bids, "")) == [tuple(level) for level in true.bids if float(level[0]) >= low]
-    assert list(quoted(keyframe.asks, "")) == [tuple(level) for level in true.asks if float(level[0]) <= high]
+    assert quoted(keyframe.bids, "") == [tuple(level) for level in true.bids if float(level[0]) >= low]
+    assert quoted(keyframe.asks, "") == [tuple(level) for level in true.asks if float(level[0]) <= high]
 
 
 async def test_both_venues_flow_and_every_fault_is_in_the_log(simulator: Simulator, settings: Settings) -> None:
