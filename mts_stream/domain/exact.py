@@ -14,6 +14,7 @@ FRACTION_SCALE: int = 10**4 * BPS_SCALE  # a number in bps with its decimals, as
 DIGITS_MAX = 40
 CHARACTERS_MAX = 256  # of a number as text: what is longer would fill the cache
 CACHED_NUMBERS_MAX = 1 << 16
+PACKED_ZEROS = (14, 10, 6)  # of numbers in a checkpoint
 _ROUNDING = Context(prec=400)
 _POWERS: list[int] = [10**power for power in range(DECIMALS + 1)]
 
@@ -120,7 +121,7 @@ def plain_rounded(numerator: int, denominator: int, decimals: int) -> str:
 
 def packed(values: list[int]) -> list[Any]:
     """Scaled integers for a checkpoint: the power of ten that all are multiples of, and what is left of each."""
-    for zeros in (14, 10, 6):
+    for zeros in PACKED_ZEROS:
         power = 10**zeros
         if not any(value % power for value in values):
             return [zeros, [value // power for value in values]]

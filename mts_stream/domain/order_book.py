@@ -137,6 +137,10 @@ class OrderBook:
         self.asks.replace(change.asks)
         self.version += 1
 
+    def restore(self, bids: list[Any], asks: list[Any]) -> None:
+        """Take over both sides' snapshots; raises ValueError where prices and sizes are not as many."""
+        self.replace(change_of(bids, asks))
+
     def know(self, lowest_bid: int | None, highest_ask: int | None) -> None:
         """State the known range: a REST snapshot covers part of a book (DESIGN section 4)."""
         self.lowest_bid, self.highest_ask = lowest_bid, highest_ask

@@ -14,8 +14,8 @@ from libc.stdint cimport INT64_MAX, int64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcmp, memcpy, memmove
 
-from mts_stream.domain.exact import DECIMALS, packed
-from mts_stream.domain.order_book import Change, OrderBook, read_levels, sizes_of
+from mts_stream.domain.exact import DECIMALS, PACKED_ZEROS as ZEROS, packed
+from mts_stream.domain.order_book import Change, OrderBook, change_of, read_levels, sizes_of
 
 cdef enum:
     NARROW_DIGITS = 18  # numbers below 10^18: a sum of two, and a number times its sign, fit into 64 bits
@@ -37,6 +37,7 @@ for power in range(NUMBER_DECIMALS):
 cdef int64_t NARROW_END = POWERS[NARROW_DIGITS]
 
 assert DECIMALS == NUMBER_DECIMALS
+cdef tuple PACKED_ZEROS = ZEROS
 cdef list UNITS = [10 ** (NUMBER_DECIMALS - decimals) for decimals in range(NUMBER_DECIMALS + 1)]
 
 
@@ -460,6 +461,14 @@ cdef class CompiledBook:
             self.limit()
         self.version += 1
 
+    def restore(self, bids, asks):
+        """Take over both sides' snapshots, of this book or of a Python one."""
+        try:
+            change = loaded(bids, asks)
+        except OverflowError:
+            change = None
+        self.replace(change_of(bids, asks) if change is None else change)
+
     def know(self, lowest_bid, highest_ask):
         """State the known range: a REST snapshot covers part of a book (DESIGN section 4)."""
         self.lowest_bid, self.highest_ask = lowest_bid, highest_ask
@@ -572,6 +581,52 @@ cdef CompiledChange narrowed(change):
     return narrow
 
 
+cdef CompiledChange loaded(bids, asks):
+    """The sides of a snapshot; None where Python has to unpack them."""
+    cdef CompiledChange change = CompiledChange.__new__(CompiledChange)
+    cdef int price_decimals, size_decimals
+    (bid_price_zeros, bid_prices), (bid_size_zeros, bid_sizes) = bids
+    (ask_price_zeros, ask_prices), (ask_size_zeros, ask_sizes) = asks
+    if len(bid_prices) != len(bid_sizes) or len(ask_prices) != len(ask_sizes):
+        return None
+    change.bid_count, change.ask_count = len(bid_prices), len(ask_prices)
+    change.reserve(change.bid_count + change.ask_count + 1)
+    price_decimals = load(&change.levels[0].price, bid_prices, bid_price_zeros, ask_prices, ask_price_zeros)
+    size_decimals = load(&change.levels[0].size, bid_sizes, bid_size_zeros, ask_sizes, ask_size_zeros)
+    if price_decimals < 0 or size_decimals < 0:
+        return None
+    change.price_decimals, change.size_decimals = price_decimals, size_decimals
+    return change
+
+
+cdef int load(int64_t *numbers, list bids, int bid_zeros, list asks, int ask_zeros) except -2:
+    """A column of both sides to every second place from here on; returns its decimals, -1 where it does not fit."""
+    cdef int zeros = min(bid_zeros, ask_zeros)
+    if bid_zeros not in PACKED_ZEROS or ask_zeros not in PACKED_ZEROS:
+        return -1
+    if not load_side(numbers, bids, bid_zeros - zeros):
+        return -1
+    if not load_side(numbers + 2 * len(bids), asks, ask_zeros - zeros):
+        return -1
+    return NUMBER_DECIMALS - zeros
+
+
+cdef bint load_side(int64_t *numbers, list values, int more_decimals) except -1:
+    """Numbers with so many more decimals; False where they are none of ours."""
+    cdef Py_ssize_t i = 0
+    cdef int64_t number
+    for value in values:
+        number = value
+        if number < 0:
+            return False
+        numbers[2 * i] = number
+        i += 1
+    if not all_fit(numbers, i, 2, more_decimals):
+        return False
+    multiply(numbers, i, 2, more_decimals)
+    return True
+
+
 cdef int decimals_of(list numbers) except -2:
     """The fewest decimals that hold integers of 10^-18 below 10^18; -1 where none do."""
     cdef int decimals = NUMBER_DECIMALS
@@ -585,5 +640,21 @@ cdef int decimals_of(list numbers) except -2:
 
 cdef list packed_numbers(int64_t *numbers, Py_ssize_t count, int decimals):
     """What `exact.packed` makes of a side's numbers, best ones first."""
+    cdef int zeros, more
+    cdef int64_t factor
+    cdef Py_ssize_t i
+    for zeros in PACKED_ZEROS:
+        more = NUMBER_DECIMALS - decimals - zeros  # powers of ten by which the packed numbers are larger than ours
+        if more >= 0:
+            factor = POWERS[more]
+            if all_fit(numbers, count, 1, more):
+                return [zeros, [numbers[i] * factor for i in range(count - 1, -1, -1)]]
+            break
+        factor = POWERS[-more]
+        for i in range(count):
+            if numbers[i] % factor:
+                break
+        else:
+            return [zeros, [numbers[i] // factor for i in range(count - 1, -1, -1)]]
     unit = UNITS[decimals]
     return packed([numbers[i] * unit for i in range(count - 1, -1, -1)])

@@ -15,7 +15,6 @@ from typing import Any
 from mts_stream.domain.exact import DECIMALS, plain, scaled
 from mts_stream.domain.kernel import Book
 from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, Origin
-from mts_stream.domain.order_book import change_of
 
 VALID = "valid"
 
@@ -171,7 +170,7 @@ class SequencedBook:
         for name in ("state", "conn", "gen", "sequence", "fresh", "late", "seen_ns", "applied_ns"):
             setattr(self, name, data[name])
         self._applied = data["applied_id"]
-        self.book.replace(change_of(data["bids"], data["asks"]))
+        self.book.restore(data["bids"], data["asks"])
         self.book.know(*(None if data[n] is None else scaled(data[n]) for n in ("lowest_bid", "highest_ask")))
 
 
