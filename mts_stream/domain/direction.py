@@ -1,12 +1,13 @@
-"""One direction of a pair: judged, counted, and followed through an opportunity's life."""
+"""One direction of a pair: judged, counted, and followed through an opportunity's life.
 
-from fractions import Fraction
+A leg whose book looks as before only counts that it does: its directions count along when they are next looked at.
+"""
+
 from typing import Any
 
 from mts_stream.domain.anomalies import DirectionAnomalies
 from mts_stream.domain.economics import EconomicSettings
-from mts_stream.domain.evaluation import SIGNAL, Judge
-from mts_stream.domain.exact import FRACTION_SCALE, SCALE
+from mts_stream.domain.evaluation import SIGNAL, Evaluation, Judge
 from mts_stream.domain.funding_arbitrage import FundingArbitrage
 from mts_stream.domain.kernel import Kernel
 from mts_stream.domain.leg import Leg
@@ -21,6 +22,11 @@ from mts_stream.domain.windows import DirectionWindow, Edge
 
 class Direction:
     """Buy on one leg, sell on the other."""
+
+    __slots__ = (
+        "_last", "_repeats", "_window", "anomalies", "buy", "funding", "judge", "name", "opportunity", "pair", "sell",
+        "settings",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -37,7 +43,9 @@ class Direction:
         self.buy, self.sell = buy, sell
         self.settings = settings
         self.judge = Judge(buy, sell, settings, scale, kernel)
-        self.window = DirectionWindow(now_ns)
+        self._window = DirectionWindow(now_ns)
+        self._last = Evaluation("", None)
+        self._repeats = buy.repeats + sell.repeats  # those that are counted
         self.opportunity: Opportunity | None = None
         self.anomalies = DirectionAnomalies(pair, self.name, settings)
         both_perp = buy.is_perp and sell.is_perp
@@ -45,23 +53,45 @@ class Direction:
 
     def evaluate(self, now_ns: int, quarantined: bool, origin: Origin) -> ArbitrageMessage | None:
         """Judge the direction once, count it, and say what that means for its opportunity."""
+        window = self.window
         evaluation = self.judge.judge(now_ns, quarantined)
-        self.window.on_evaluation(now_ns, evaluation.edge, evaluation.outcome)
+        window.on_evaluation(now_ns, evaluation.edge, evaluation.outcome)
+        if evaluation.lasts is not self._last.lasts:
+            step = -1 if evaluation.lasts else 1
+            self.buy.walked += step
+            self.sell.walked += step
+        self._last = evaluation
         if evaluation.amounts is not None and evaluation.edge is not None:
             return self._on_signal(now_ns, evaluation.amounts, evaluation.edge, origin)
         if self.opportunity is not None:
             return self._on_end(now_ns, self.opportunity, evaluation.outcome)
         return None
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it need not be evaluated again as long as both legs look as before."""
+        return self._last.lasts
+
+    @property
+    def window(self) -> DirectionWindow:
+        """The open window, with all that its legs have counted."""
+        repeats = self.buy.repeats + self.sell.repeats
+        if repeats != self._repeats:
+            if self._last.lasts:
+                self._window.on_repeats(self._last.outcome, repeats - self._repeats)
+            self._repeats = repeats
+        return self._window
+
     def close_window(self, end_ns: int) -> SpreadWindow | None:
         """The row of the window that ends then, where it has one."""
-        if not self.window.has_row(end_ns):
+        window = self.window
+        if not window.has_row(end_ns):
             return None
-        return self.window.on_close(end_ns, self.pair, self.name, self.judge.window_nets(end_ns))
+        return window.on_close(end_ns, self.pair, self.name, self.judge.window_nets(end_ns))
 
     def judge_window(self, end_ns: int, row: SpreadWindow | None, quarantined: bool, out: list[Message]) -> None:
         """What is judged at a window's end only: whether its mean edge was odd, and whether the funding pays."""
-        mean = None if row is None else self.window.closed_mean
+        mean = None if row is None else self._window.closed_mean
         anomaly = self.anomalies.on_window(end_ns, mean, quarantined)
         if anomaly is not None:
             out.append(anomaly)
@@ -72,13 +102,13 @@ class Direction:
             out.append(funding)
 
     def _on_signal(self, now_ns: int, amounts: Amounts, edge: Edge, origin: Origin) -> ArbitrageMessage | None:
-        net = Fraction(amounts.net, self.judge.scale.money_scale * FRACTION_SCALE * SCALE)
+        unit = self.judge.limits.net_unit
         terms = self._terms(now_ns, amounts, edge)
         if self.opportunity is None:
             identity = opportunity_id(self.pair, self.name, origin.message_id)
-            self.opportunity = Opportunity(identity, now_ns, net, terms)
+            self.opportunity = Opportunity(identity, now_ns, amounts.net, terms, unit)
             return ArbitrageMessage(**self._head(now_ns, "opened", identity, 0), **fields_of(terms.texts))
-        if self.opportunity.on_signal(now_ns, net, terms):
+        if self.opportunity.on_signal(now_ns, amounts.net, terms, unit):
             head = self._head(now_ns, "updated", self.opportunity.id, self.opportunity.event)
             return ArbitrageMessage(**head, **fields_of(terms.texts))
         return None

@@ -100,6 +100,7 @@ class PartitionEngine:
             return self._on_status(event, offset)
         name = event.origin.pair
         state = self.pairs.get(name)
+        is_new = state is None
         if state is None:
             state = self._new_pair(event, offset)
         if offset <= state.offset:
@@ -107,7 +108,8 @@ class PartitionEngine:
         handled = Handled()
         handled.evaluated = state.engine.on_event(event, handled.messages)
         state.take(offset)
-        self.pairs[name] = state
+        if is_new:
+            self.pairs[name] = state
         return handled
 
     def _new_pair(self, event: MarketEvent, offset: int) -> PairState:

@@ -15,6 +15,7 @@ from mts_stream.domain.walker import Touch
 from mts_stream.domain.windows import Edge, WalkedNets
 
 SIGNAL = "signal"
+Gated = tuple[Walk, int | None, Edge, Costs]
 NO_NETS: WalkedNets = (None, None, None)
 
 
@@ -23,11 +24,15 @@ class MissingFeeError(LookupError):
 
 
 class Evaluation(NamedTuple):
-    """An outcome, the touch edge where both books were valid, and the amounts where the outcome is `signal`."""
+    """An outcome, the touch edge where both books were valid, and the amounts where the outcome is `signal`.
+
+    It `lasts` until a state or a touch changes, the day, or what the registry says; else depth and time decide too.
+    """
 
     outcome: str
     edge: Edge | None
     amounts: Amounts | None = None
+    lasts: bool = True
 
 
 class Judge:
@@ -35,6 +40,11 @@ class Judge:
 
     Where the touch says it all, the same touch gets the same evaluation again, the very object.
     """
+
+    __slots__ = (
+        "_costs", "_costs_day", "_edgeless", "_gated", "_gated_of", "_nets", "_nets_of", "_new_walker", "_refused",
+        "_touch", "buy", "buy_minimum", "limits", "lot", "scale", "sell", "sell_minimum", "settings", "turns", "walker",
+    )  # fmt: skip
 
     def __init__(self, buy: Leg, sell: Leg, settings: EconomicSettings, scale: PairScale, kernel: Kernel) -> None:
         self.buy, self.sell = buy, sell
@@ -45,6 +55,7 @@ class Judge:
             basis = "round_trip" if buy.is_perp or sell.is_perp else "entry"
         self.turns = 2 if basis == "round_trip" else 1
         self._nets: WalkedNets = NO_NETS
+        self._gated = Evaluation("", None)
         self._refused: dict[str, Evaluation] = {}
         self.relist(scale)
 
@@ -61,6 +72,7 @@ class Judge:
         self._costs: Costs | None = None
         self._costs_day = -1
         self._nets_of: tuple[int, int, Costs] | None = None
+        self._gated_of: Gated | None = None
 
     def _measures(self) -> Measures:
         limits = self.limits
@@ -89,12 +101,13 @@ class Judge:
         """The outcome now; the books are as they are."""
         if self.buy.state != VALID or self.sell.state != VALID:
             return self._refusal("quarantined" if quarantined else self._book_refusal() or "")
-        touch = self.walker.touch(self.costs(now_ns))
+        costs = self.costs(now_ns)
+        touch = self.walker.touch(costs)
         if quarantined:
             return Evaluation("quarantined", touch.edge)
         if touch is not self._touch:
             self._touch, self._edgeless = touch, self._at_touch(touch)
-        return self._edgeless or self._walked(now_ns, touch.edge)
+        return self._edgeless or self._walked(now_ns, touch.edge, costs)
 
     def _at_touch(self, touch: Touch) -> Evaluation | None:
         if not touch.adds:
@@ -122,18 +135,26 @@ class Judge:
             return "funding_unknown"
         return refusal
 
-    def _walked(self, now_ns: int, edge: Edge) -> Evaluation:
-        limits, walked = self.limits, self.walked(now_ns)
+    def _walked(self, now_ns: int, edge: Edge, costs: Costs) -> Evaluation:
+        """What the gates behind the walk say; the same as before where it and the funding are the same."""
+        rates = self.carried_rates(now_ns) if self.funding_known(now_ns) else None
+        basis = (self.walker.walk(costs), rates, edge, costs)
+        if basis != self._gated_of:
+            self._gated, self._gated_of = self._gate(*basis), basis
+        return self._gated
+
+    def _gate(self, walked: Walk, rates: int | None, edge: Edge, costs: Costs) -> Evaluation:
+        limits = self.limits
         if not walked.size or self._below_minimum(walked.buy_notional, walked.sell_notional):
-            return Evaluation("min_notional", edge)
-        if not self.funding_known(now_ns):
-            return Evaluation("funding_unknown", edge)
-        amounts = Amounts.of(walked, self.costs(now_ns), self.carried_rates(now_ns))
+            return Evaluation("min_notional", edge, lasts=False)
+        if rates is None:
+            return Evaluation("funding_unknown", edge, lasts=False)
+        amounts = Amounts.of(walked, costs, rates)
         too_little = amounts.net < limits.min_profit_usd
         too_thin = amounts.net < limits.min_profit_bps * amounts.buy_notional * SCALE
         if too_little or too_thin:
-            return Evaluation("below_threshold", edge)
-        return Evaluation(SIGNAL, edge, amounts)
+            return Evaluation("below_threshold", edge, lasts=False)
+        return Evaluation(SIGNAL, edge, amounts, lasts=False)
 
     def walked(self, now_ns: int) -> Walk:
         """The walk up to MAX_NOTIONAL; of valid books."""

@@ -22,6 +22,14 @@ class Payments(NamedTuple):
     rate: int
 
 
+class Sum(NamedTuple):
+    """Rates added up, and the times for which that holds: from a time until before another."""
+
+    from_ns: int
+    until_ns: int
+    rates: int
+
+
 def break_even_ns(payments: Iterable[Payments], until_ns: int, cost: int, unit: int) -> int | None:
     """The first settlement up to a time at which the running carry covers the cost; None without one.
 
@@ -45,7 +53,7 @@ def break_even_ns(payments: Iterable[Payments], until_ns: int, cost: int, unit: 
 class LegFunding:
     """The latest rate, next settlement and interval that a venue stated for one leg, kept over reconnects."""
 
-    __slots__ = ("interval_hours", "next_ns", "rate", "rate_text", "received_ns")
+    __slots__ = ("_sums", "interval_hours", "next_ns", "rate", "rate_text", "received_ns")
 
     def __init__(self) -> None:
         self.rate: int | None = None
@@ -53,10 +61,12 @@ class LegFunding:
         self.next_ns: int | None = None
         self.interval_hours: int | None = None
         self.received_ns: int | None = None
+        self._sums: dict[tuple[int | None, int], Sum] = {}
 
     def on_update(self, update: FundingUpdate, rate: int | None) -> bool:
         """Take over what was stated; says whether anything changed."""
         before = (self.rate, self.next_ns, self.interval_hours)
+        self._sums.clear()
         if rate is not None:
             self.rate, self.rate_text = rate, update.rate
         if update.next_funding_ns is not None:
@@ -86,9 +96,14 @@ class LegFunding:
 
     def rates_until(self, listed_interval_hours: int | None, after_ns: int, horizon_ns: int) -> int:
         """The sum of rates (10^-18) over the settlements in (after, after + horizon], always at the latest rate."""
+        kept = self._sums.get((listed_interval_hours, horizon_ns))
+        if kept is not None and kept.from_ns <= after_ns < kept.until_ns:
+            return kept.rates
         first_ns, interval_ns, rate = self.payments(listed_interval_hours, after_ns, 1)
-        left_ns = after_ns + horizon_ns - first_ns
-        return 0 if left_ns < 0 else rate * (left_ns // interval_ns + 1)
+        count = max(0, (after_ns + horizon_ns - first_ns) // interval_ns + 1)
+        until_ns = min(first_ns, first_ns + count * interval_ns - horizon_ns)
+        self._sums[listed_interval_hours, horizon_ns] = Sum(after_ns, until_ns, rate * count)
+        return rate * count
 
     def payments(self, listed_interval_hours: int | None, after_ns: int, sign: int) -> Payments:
         """The settlements after a time, always at the latest rate; `sign` 1 for a short, -1 for a long position."""
@@ -114,6 +129,7 @@ class LegFunding:
     def restore(self, data: list[Any]) -> None:
         """Take over a snapshot."""
         self.rate_text, self.next_ns, self.interval_hours, self.received_ns = data
+        self._sums.clear()
         self.rate = None if self.rate_text is None else scaled(self.rate_text)
 
 

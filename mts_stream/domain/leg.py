@@ -1,6 +1,6 @@
 """One leg of a pair: its instrument, its book, its funding, and in what state the book shows itself."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.funding import LegFunding, Payments
@@ -11,13 +11,22 @@ from mts_stream.domain.pricing import PairScale, UnitFactors
 from mts_stream.domain.quality import BookMinute
 from mts_stream.domain.sequencing import VALID, SequencedBook
 
+if TYPE_CHECKING:
+    from mts_stream.domain.direction import Direction
+
 NS_PER_MS = 10**6
 NS_PER_S = 10**9
 NEVER_NS: int = 2**63
+Look = str | tuple[int | None, int | None]  # a state, or best bid and ask
 
 
 class Leg:
     """A leg `venue:market`; `state` is `valid` or the reason why nothing may be computed from its book."""
+
+    __slots__ = (
+        "_funding_age_max_ns", "_look", "_silent_after_ns", "_watch", "book", "directions", "factors", "funding",
+        "instrument", "listed", "name", "quality", "repeats", "silent", "state", "walked",
+    )  # fmt: skip
 
     def __init__(
         self, instrument: Instrument, scale: PairScale, settings: EconomicSettings, now_ns: int, book: Book
@@ -28,6 +37,10 @@ class Leg:
         self._watch = FundingWatch(settings)
         self.silent = False
         self.listed = True
+        self.repeats = 0  # depth events after which it looked as before
+        self.walked = 0  # of its directions so many have an edge, so that the depth behind the touch decides
+        self._look: Look | None = None
+        self.directions: tuple[Direction, ...] = ()  # those of which it is a leg, in the order of their names
         self.list_as(instrument, scale)
         self.state = self._shown()
         self.quality = BookMinute(self.state, now_ns)
@@ -39,6 +52,7 @@ class Leg:
         self.instrument = instrument
         self.factors = UnitFactors.of(instrument, scale)
         self.listed = True
+        self.forget_look()
 
     @property
     def is_perp(self) -> bool:
@@ -81,6 +95,22 @@ class Leg:
         if self.silent:
             return "silent"
         return "late" if self.book.late else VALID
+
+    def looks_as_before(self) -> bool:
+        """Whether it shows the state, and if valid the touch, that it showed when it was last asked."""
+        if self.state == VALID:
+            book = self.book.book
+            look: Look = (book.best_bid, book.best_ask)
+        else:
+            look = self.state
+        if look == self._look:
+            return True
+        self._look = look
+        return False
+
+    def forget_look(self) -> None:
+        """Something else than its book has changed, so that whatever it shows is new."""
+        self._look = None
 
     def funding_known(self, now_ns: int) -> bool:
         """Whether the leg's carry can be computed; a spot leg's is 0."""

@@ -25,6 +25,7 @@ class Limits:
     depth_share: int  # 10^-12
     funding_horizon_ns: int
     funding_min_net_bps: int  # 10^-12 bps
+    net_unit: int  # what one USD is on the scale of Amounts
 
     @classmethod
     def of(cls, settings: EconomicSettings, scale: PairScale) -> "Limits":
@@ -48,4 +49,5 @@ class Limits:
             int(settings.max_depth_share * SHARE_SCALE),
             int(settings.funding_horizon_hours * NS_PER_HOUR),
             bps("funding_min_net_bps"),
+            scale.money_scale * FRACTION_SCALE * SCALE,
         )

@@ -12,6 +12,14 @@ KnownRange = tuple[str, str]  # lowest bid, highest ask
 ConnectionState = Literal["up", "alive", "down"]
 
 
+RecordName = str | tuple[str, str, str, str, int, int]  # a message id, or the parts that make it
+
+
+def message_id(name: RecordName) -> str:
+    """A record's id, `venue/market/symbol/conn/gen/seq`; it takes time, and most are never read."""
+    return name if isinstance(name, str) else "/".join(map(str, name))
+
+
 @dataclass(slots=True)
 class Origin:
     """Where a record came from: its leg, its connection, and when the producer received it (Unix ns)."""

@@ -11,6 +11,7 @@ SURVIVAL_MS = (10, 50, 100, 250, 1000)
 UPDATE_AFTER_NS = 10**9
 UPDATE_SHARE = 10  # a tenth of the net last sent
 NS_PER_MS = 10**6
+Net = Any  # int, or Fraction where a scale has changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,25 @@ def survived_ms(duration_ns: int) -> list[int]:
 class Opportunity:
     """An open opportunity: what was sent last, its peak over every evaluation, and its last terms."""
 
-    __slots__ = ("event", "id", "opened_ns", "peak", "peak_net", "sent_net", "sent_ns", "terms")
+    __slots__ = ("_unit", "event", "id", "opened_ns", "peak", "peak_net", "sent_net", "sent_ns", "terms")
 
-    def __init__(self, opportunity: str, now_ns: int, net: Fraction, terms: Terms) -> None:
+    def __init__(self, opportunity: str, now_ns: int, net: Net, terms: Terms, unit: int = 1) -> None:
         self.id = opportunity
         self.event = 0
         self.opened_ns = self.sent_ns = now_ns
         self.sent_net = net
         self.terms = self.peak = terms
         self.peak_net = net
+        self._unit = unit
 
-    def on_signal(self, now_ns: int, net: Fraction, terms: Terms) -> bool:
-        """A later evaluation that is a signal again; says whether it is to be sent as an update."""
+    def on_signal(self, now_ns: int, net: Net, terms: Terms, unit: int = 1) -> bool:
+        """A later evaluation that is a signal again; says whether it is to be sent as an update.
+
+        `net` is in multiples of 1/unit USD; the unit is another when the registry has changed the pair's scale.
+        """
+        if unit != self._unit:
+            change = Fraction(unit, self._unit)
+            self.sent_net, self.peak_net, self._unit = self.sent_net * change, self.peak_net * change, unit
         self.terms = terms
         if net > self.peak_net:
             self.peak, self.peak_net = terms, net
@@ -75,8 +83,8 @@ class Opportunity:
             "event": self.event,
             "opened_ns": self.opened_ns,
             "sent_ns": self.sent_ns,
-            "sent_net": str(self.sent_net),
-            "peak_net": str(self.peak_net),
+            "sent_net": str(Fraction(self.sent_net) / self._unit),
+            "peak_net": str(Fraction(self.peak_net) / self._unit),
             "peak": self.peak.texts,
             "terms": self.terms.texts,
         }

@@ -4,12 +4,14 @@
 (d) the record is applied  (e) directions of the legs that it touched are evaluated, in the order of their names
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from mts_stream.domain.direction import Direction
 from mts_stream.domain.economics import EconomicSettings, Route
 from mts_stream.domain.exact import DECIMALS, scaled, scaled_decimal
+from mts_stream.domain.fees import NS_PER_DAY
 from mts_stream.domain.funding import parse_rate
 from mts_stream.domain.funding_anomalies import funding_anomaly
 from mts_stream.domain.instrument import Instrument
@@ -36,6 +38,11 @@ NS_PER_MS = 10**6
 class PairEngine:
     """Books, directions and event time of one pair; `on_event` appends its results to a list."""
 
+    __slots__ = (
+        "_due_ns", "_heard_until_ns", "_lag_max_ns", "_minute_end_ns", "_window_end_ns", "directions", "event_time_ns",
+        "kernel", "legs", "pair", "quarantined", "settings",
+    )  # fmt: skip
+
     def __init__(self, pair: str, settings: EconomicSettings, clock_ns: int, kernel: Kernel) -> None:
         self.pair = pair
         self.settings = settings
@@ -48,6 +55,7 @@ class PairEngine:
         self._window_end_ns = window_end_ns(clock_ns)
         self._minute_end_ns = minute_end_ns(clock_ns)
         self._heard_until_ns = 0  # until then no connection falls silent
+        self._due_ns = 0  # before then time alone changes nothing
 
     @property
     def open_count(self) -> int:
@@ -80,8 +88,8 @@ class PairEngine:
         if leg.silent:
             self._listen(leg, now_ns)
         self._refresh(leg, changed)
-        if taken not in STILL:
-            changed.add(leg.name)
+        if taken not in STILL and leg not in changed:
+            changed.append(leg)
         return self._judge(changed, origin, out)
 
     def _on_status(self, status: ConnectionStatus, out: list[Message]) -> bool:
@@ -143,43 +151,55 @@ class PairEngine:
             )
         return leg
 
-    def _move_time(self, origin: Origin, leg: Leg | None, out: list[Message]) -> set[str]:
-        """Steps (a) to (c); returns the names of the legs whose books changed their state. The record is of `leg`."""
+    def _move_time(self, origin: Origin, leg: Leg | None, out: list[Message]) -> list[Leg]:
+        """Steps (a) to (c); returns the legs whose books changed their state. The record is of `leg`."""
         now_ns = max(self.event_time_ns, origin.received_ns)
         self.event_time_ns = now_ns
-        while self._window_end_ns <= now_ns:
-            self._close_windows(out)
-        while self._minute_end_ns <= now_ns:
-            self._close_minutes(out)
-        changed: set[str] = set()
+        changed: list[Leg] = []
+        is_due = now_ns >= self._due_ns
+        if is_due:
+            self._close(now_ns, out)
         if leg is not None and leg.book.is_ours(origin):
             leg.book.seen_ns = now_ns
             if leg.silent:
                 self._listen(leg, now_ns)
                 self._refresh(leg, changed)
-        if now_ns > self._heard_until_ns:
+        if is_due:
             self._find_silence(now_ns, changed)
         return changed
+
+    def _close(self, now_ns: int, out: list[Message]) -> None:
+        while self._window_end_ns <= now_ns:
+            self._close_windows(out)
+        while self._minute_end_ns <= now_ns:
+            self._close_minutes(out)
 
     def _listen(self, leg: Leg, now_ns: int) -> None:
         """A silent leg is heard again, or not."""
         leg.on_time(now_ns)
         self._heard_until_ns = min(self._heard_until_ns, leg.heard_until_ns)
+        self._due_ns = min(self._due_ns, self._heard_until_ns + 1)
 
-    def _find_silence(self, now_ns: int, changed: set[str]) -> None:
+    def _find_silence(self, now_ns: int, changed: list[Leg]) -> None:
         """Which legs are silent by now; their times of silence only move on, so that none is missed until the next."""
-        for leg in self.legs.values():
-            leg.on_time(now_ns)
-            self._refresh(leg, changed)
-        self._heard_until_ns = min((leg.heard_until_ns for leg in self.legs.values()), default=NEVER_NS)
+        if now_ns > self._heard_until_ns:
+            for leg in self.legs.values():
+                leg.on_time(now_ns)
+                self._refresh(leg, changed)
+            self._heard_until_ns = min((leg.heard_until_ns for leg in self.legs.values()), default=NEVER_NS)
+        self._due_ns = min(self._window_end_ns, self._minute_end_ns, self._heard_until_ns + 1)
 
-    def _refresh(self, leg: Leg, changed: set[str]) -> None:
+    def _refresh(self, leg: Leg, changed: list[Leg]) -> None:
         if leg.refresh():
             leg.quality.on_state(self.event_time_ns, leg.state)
-            changed.add(leg.name)
+            if leg not in changed:
+                changed.append(leg)
 
     def _close_windows(self, out: list[Message]) -> None:
         end_ns = self._window_end_ns
+        if end_ns % NS_PER_DAY == 0:
+            for leg in self.legs.values():
+                leg.forget_look()  # other fees may be in force
         closed = [(direction, direction.close_window(end_ns)) for direction in self.directions.values()]
         rows = [row for _, row in closed if row is not None]
         out.extend(rows)
@@ -193,19 +213,34 @@ class PairEngine:
         out.extend(leg.quality.on_close(end_ns, self.pair, leg.instrument) for leg in self.legs.values())
         self._minute_end_ns = minute_end_ns(end_ns if self.legs else self.event_time_ns)
 
-    def _judge(self, changed: set[str], origin: Origin, out: list[Message]) -> bool:
+    def _judge(self, changed: list[Leg], origin: Origin, out: list[Message]) -> bool:
         """Step (e)."""
         if not changed:
             return False
-        evaluated = False
+        if len(changed) == 1:
+            leg = changed[0]
+            touched = leg.directions
+            if leg.looks_as_before():
+                leg.repeats += 1
+                if leg.walked:
+                    self._evaluate([direction for direction in touched if not direction.lasts], origin, out)
+                return bool(touched)
+        else:
+            touched = self._directions_of_any(changed)
+            for leg in changed:
+                leg.looks_as_before()
+        self._evaluate(touched, origin, out)
+        return bool(touched)
+
+    def _evaluate(self, directions: Iterable[Direction], origin: Origin, out: list[Message]) -> None:
         now_ns, quarantined = self.event_time_ns, self.quarantined is not None
-        for direction in self.directions.values():
-            if direction.buy.name in changed or direction.sell.name in changed:
-                evaluated = True
-                message = direction.evaluate(now_ns, quarantined, origin)
-                if message is not None:
-                    out.append(message)
-        return evaluated
+        for direction in directions:
+            message = direction.evaluate(now_ns, quarantined, origin)
+            if message is not None:
+                out.append(message)
+
+    def _directions_of_any(self, legs: list[Leg]) -> tuple[Direction, ...]:
+        return tuple(d for d in self.directions.values() if d.buy in legs or d.sell in legs)
 
     def _list(self, instruments: tuple[Instrument, ...]) -> None:
         """Take over the registry's legs: new ones begin empty, those no longer listed are delisted."""
@@ -218,7 +253,7 @@ class PairEngine:
         for name, instrument in listed.items():
             if name not in self.legs:
                 self.legs[name] = Leg(instrument, scale, self.settings, self.event_time_ns, self.kernel.new_book())
-        self._heard_until_ns = 0
+        self._heard_until_ns = self._due_ns = 0
         self._direct(scale)
 
     def _direct(self, scale: PairScale) -> None:
@@ -231,6 +266,8 @@ class PairEngine:
                         self.pair, (buy, sell), self.settings, scale, self.kernel, self.event_time_ns
                     )
         self.directions = dict(sorted(directions.items()))
+        for leg in self.legs.values():
+            leg.directions = self._directions_of_any([leg])
         for direction in self.directions.values():
             direction.judge.relist(scale)
 

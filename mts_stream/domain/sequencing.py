@@ -14,7 +14,7 @@ from typing import Any
 
 from mts_stream.domain.exact import DECIMALS, plain, scaled
 from mts_stream.domain.kernel import Book
-from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, Origin
+from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, Origin, RecordName, message_id
 
 VALID = "valid"
 
@@ -37,6 +37,11 @@ STILL = (Taken.STALE, Taken.CONFIRMED)  # no depth event (DESIGN section 4)
 class SequencedBook:
     """A book that only moves by records that provably follow each other."""
 
+    __slots__ = (
+        "_applied_gen", "_applied_seq", "_restored_id", "_symbol", "applied_ns", "book", "conn", "fresh", "gen", "late",
+        "market", "seen_ns", "sequence", "state", "venue",
+    )  # fmt: skip
+
     def __init__(self, venue: str, market: str, book: Book) -> None:
         self.venue, self.market = venue, market
         self.book = book
@@ -48,12 +53,21 @@ class SequencedBook:
         self.late = False
         self.seen_ns = 0  # event time of the last record of its connection and generation
         self.applied_ns = 0  # received time of the last record applied
-        self._applied: Origin | str = ""  # and where it came from
+        self._symbol = ""  # and the parts of its message id that are not the book's own
+        self._applied_gen = self._applied_seq = 0
+        self._restored_id: str | None = ""
+
+    @property
+    def applied(self) -> RecordName:
+        """The last record applied; "" before."""
+        if self._restored_id is not None:
+            return self._restored_id
+        return self.venue, self.market, self._symbol, self.conn, self._applied_gen, self._applied_seq
 
     @property
     def applied_id(self) -> str:
-        """The message id of the last record applied; "" before."""
-        return str(self._applied)
+        """Its message id."""
+        return message_id(self.applied)
 
     def is_ours(self, origin: Origin) -> bool:
         """Whether a record is of this book's connection and generation."""
@@ -122,7 +136,11 @@ class SequencedBook:
         return Taken.APPLIED
 
     def _after_applying(self, update: DepthUpdate, now_ns: int, lag_max_ns: int) -> None:
-        self.applied_ns, self._applied = update.origin.received_ns, update.origin
+        origin = update.origin
+        self.applied_ns, self._applied_gen, self._applied_seq = origin.received_ns, origin.gen, origin.seq
+        self._restored_id = None
+        if origin.symbol != self._symbol:  # else the text that is there stays: 800 books are not all in the cache
+            self._symbol = origin.symbol
         if not update.is_keyframe and lag_max_ns and update.exchange_ns is not None:
             self.late = now_ns - update.exchange_ns > lag_max_ns
         flaw = self.book.flaw
@@ -169,7 +187,7 @@ class SequencedBook:
         """Take over a snapshot."""
         for name in ("state", "conn", "gen", "sequence", "fresh", "late", "seen_ns", "applied_ns"):
             setattr(self, name, data[name])
-        self._applied = data["applied_id"]
+        self._restored_id = data["applied_id"]
         self.book.restore(data["bids"], data["asks"])
         self.book.know(*(None if data[n] is None else scaled(data[n]) for n in ("lowest_bid", "highest_ask")))
 

@@ -2,9 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from mts_stream.domain.exact import BPS_DECIMALS, FRACTION_SCALE, SCALE, plain, plain_ratio, plain_rounded
+from mts_stream.domain.exact import BPS_DECIMALS, DECIMALS, FRACTION_SCALE, SCALE, plain, plain_ratio, plain_rounded
 from mts_stream.domain.instrument import Instrument
 from mts_stream.domain.leg import Leg
+from mts_stream.domain.market_data import RecordName, message_id
 from mts_stream.domain.messages import LegQuote
 from mts_stream.domain.pricing import Amounts, PairScale
 from mts_stream.domain.windows import EDGE_DECIMALS, Edge
@@ -21,11 +22,11 @@ class LegMoment(NamedTuple):
     touch: int
     notional: int
     fee: int
-    funding_rate: str | None
+    funding_rate: int | None  # 10^-18
     next_funding_ns: int | None
-    book_age_ms: int
+    book_age_ns: int
     sequence: int
-    message_id: str
+    applied: RecordName
     generation: int
 
     @classmethod
@@ -34,10 +35,10 @@ class LegMoment(NamedTuple):
         book = leg.book
         return cls(
             leg.instrument, side, touch, notional, fee,
-            leg.funding.rate_plain if leg.is_perp else None,
+            leg.funding.rate if leg.is_perp else None,
             leg.next_funding_ns(now_ns),
-            (now_ns - book.applied_ns) // NS_PER_MS,
-            book.sequence, book.applied_id, book.gen,
+            now_ns - book.applied_ns,
+            book.sequence, book.applied, book.gen,
         )  # fmt: skip
 
     def texts(self, size: int, scale: PairScale) -> dict[str, Any]:
@@ -51,11 +52,11 @@ class LegMoment(NamedTuple):
             "price": plain_ratio(self.touch, scale.price_scale),
             "average_price": plain_rounded(self.notional, size * scale.price_scale, AVERAGE_PRICE_DECIMALS),
             "fee_bps": plain(self.fee, BPS_DECIMALS),
-            "funding_rate": self.funding_rate,
+            "funding_rate": None if self.funding_rate is None else plain(self.funding_rate, DECIMALS),
             "next_funding_ns": self.next_funding_ns,
-            "book_age_ms": self.book_age_ms,
+            "book_age_ms": self.book_age_ns // NS_PER_MS,
             "sequence": self.sequence,
-            "message_id": self.message_id,
+            "message_id": message_id(self.applied),
             "generation": self.generation,
         }
 

@@ -145,6 +145,9 @@ cdef class CompiledWalker:
     cdef object money_unit
     cdef object costs
     cdef Fees fees
+    cdef object walked  # the last walk, and the numbers of which it was made
+    cdef Sums walked_sums
+    cdef int walked_end
     cdef object touched
     cdef int64_t touched_ask
     cdef int64_t touched_bid
@@ -198,12 +201,18 @@ cdef class CompiledWalker:
             end = self.take(&self.max_notional, 1, True, &sums)
         if end == TOO_LARGE:
             return self.reference.walk(costs)
-        return Walk(
-            as_object(sums.size) * self.size_unit,
-            as_object(sums.bought) * self.money_unit,
-            as_object(sums.sold) * self.money_unit,
-            ENDS[end],
-        )
+        if (
+            self.walked is None or end != self.walked_end or sums.size != self.walked_sums.size
+            or sums.bought != self.walked_sums.bought or sums.sold != self.walked_sums.sold
+        ):
+            self.walked_sums, self.walked_end = sums, end
+            self.walked = Walk(
+                as_object(sums.size) * self.size_unit,
+                as_object(sums.bought) * self.money_unit,
+                as_object(sums.sold) * self.money_unit,
+                ENDS[end],
+            )
+        return self.walked
 
     def nets(self, costs):
         """Net before carry, in bps, of entering with 1k, 10k and 50k USD whatever the edge.
@@ -236,7 +245,7 @@ cdef class CompiledWalker:
             or asks.size_decimals != self.decimals[2] or bids.size_decimals != self.decimals[3]
         ):
             self.find_units()
-            self.costs = None
+            self.costs = self.walked = None
         if costs is not self.costs:
             self.take_costs(costs)
         return self.units_fit and self.fees_fit

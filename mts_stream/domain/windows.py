@@ -70,6 +70,11 @@ class DirectionWindow:
         if edge is not None:
             self._see(edge.bps)
 
+    def on_repeats(self, outcome: str, count: int) -> None:
+        """Count evaluations that said the same as the last one."""
+        self.evaluations += count
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
+
     def _see(self, bps: int) -> None:
         if self._open is None or self._high is None or self._low is None:
             self._open = self._high = self._low = bps
