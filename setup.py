@@ -6,7 +6,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, PlatformError
 
-MODULES = ("mts_stream.domain.order_book_compiled", "mts_stream.domain.walker_compiled")
+MODULES = (
+    "mts_stream.domain.order_book_compiled",
+    "mts_stream.domain.walker_compiled",
+    "mts_stream.wire.depth_compiled",
+)
 
 
 def say(error: object) -> None:

@@ -13,8 +13,10 @@ from mts_stream.agents.market import Market
 from mts_stream.agents.outbox import Outbox
 from mts_stream.agents.partitions import EngineFactory, Partitions
 from mts_stream.domain.engine import PartitionEngine
+from mts_stream.domain.kernel import kernel
 from mts_stream.settings import Settings
 from mts_stream.wire import topics
+from mts_stream.wire.reading import record_reader
 from mts_stream.worker import WorkerApp, create_worker, settings_or_exit
 
 CHECKPOINT_TICK_S = 0.25
@@ -35,7 +37,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     )  # fmt: skip
     partitions = Partitions(new_engine or _engine(settings))
     outbox = Outbox(app, settings.results_unsent_max)
-    market = Market(app, partitions, saved, outbox)
+    market = Market(app, partitions, saved, outbox, record_reader(kernel().name))
     checkpointer = Checkpointer(app, table, partitions, saved, outbox, settings.checkpoint_interval_s)
 
     @app.agent(raw, name="market", concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]

@@ -18,6 +18,7 @@ from mts_stream.logs import get_logger
 from mts_stream.transport import BatchRecord
 from mts_stream.wire import topics
 from mts_stream.wire.codec import dead_letter, decode_record, encode_message, headers_of, key_of, topic_of
+from mts_stream.wire.reading import RecordReader
 
 YIELD_S = 0.02  # heartbeats, checkpoints and the web server get their turn within a batch
 SEND_AT_ONCE = 200
@@ -30,11 +31,15 @@ log = get_logger("mts_stream.market")
 class Market:
     """Handles batches of the raw log with one engine per partition."""
 
-    def __init__(self, app: Any, partitions: Partitions, saved: SavedCheckpoints, outbox: Outbox) -> None:
+    def __init__(
+        self, app: Any, partitions: Partitions, saved: SavedCheckpoints, outbox: Outbox,
+        read: RecordReader = decode_record,
+    ) -> None:  # fmt: skip
         self._app = app
         self._partitions = partitions
         self._saved = saved
         self._outbox = outbox
+        self._read = read
         self._dead_letter_lines = Limited(every_s=DEAD_LETTER_LINE_S)
         self._holes: dict[TP, tuple[int, float]] = {}  # offsets that did not arrive, and since when
 
@@ -47,7 +52,7 @@ class Market:
             partition = await self._partition(tp.partition, generation, begin)
             if not self._follows(tp, partition, begin, records[0][0]):
                 return
-            await _Batch(partition, self._outbox, self._dead_letter_lines).run(records)
+            await _Batch(partition, self._outbox, self._read, self._dead_letter_lines).run(records)
             partition.position = max(partition.position or 0, records[-1][0] + 1)
             partition.handled_at = time.monotonic()
         self._app.health.handled(tp, partition.position)
@@ -92,8 +97,9 @@ class Market:
 class _Batch:
     """One pass over a batch; counts what became of its records."""
 
-    def __init__(self, partition: Partition, outbox: Outbox, dead_letter_lines: Limited) -> None:
+    def __init__(self, partition: Partition, outbox: Outbox, read: RecordReader, dead_letter_lines: Limited) -> None:
         self._partition = partition
+        self._read = read
         self._outbox = outbox
         self._dead_letter_lines = dead_letter_lines
         self._out: list[Outgoing] = []
@@ -115,7 +121,7 @@ class _Batch:
 
     def _on_record(self, offset: int, value: bytes | None) -> None:
         try:
-            event = decode_record(value)
+            event = self._read(value)
             self._newest_ns = max(self._newest_ns, event.origin.received_ns)
             handled = self._partition.engine.on_event(event, offset)
         except BadRecordError as error:

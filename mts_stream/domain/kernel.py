@@ -10,6 +10,7 @@ from mts_stream.domain.walker import Touch
 from mts_stream.domain.walker import Walker as PythonWalker
 from mts_stream.domain.windows import WalkedNets
 
+KernelName = Literal["python", "compiled"]
 KernelChoice = Literal["auto", "python", "compiled"]
 BUILD_COMMAND = "python setup.py build_ext --inplace"
 
@@ -87,7 +88,7 @@ class Walker(Protocol):
 class Kernel:
     """An implementation of the hot path; `problem` says why it is not the one that was hoped for."""
 
-    name: Literal["python", "compiled"]
+    name: KernelName
     new_book: Callable[[], Book]
     new_walker: Callable[[Book, Book, Measures], Walker]
     problem: str = ""

@@ -14,7 +14,8 @@ from mts_stream.domain.market_data import MarketEvent
 from mts_stream.domain.messages import Message
 from mts_stream.errors import BadRecordError, SettingsError
 from mts_stream.replay.captures import BROKEN, Unreadable, capture_lines
-from mts_stream.wire.codec import dead_letter, decode_record, encode_message, topic_of
+from mts_stream.wire.codec import dead_letter, encode_message, topic_of
+from mts_stream.wire.reading import record_reader
 from mts_stream.wire.topics import FUNDING, QUALITY, RAW, SIGNALS, SPREADS
 
 FILE_OF = {
@@ -120,6 +121,7 @@ class _Run:
         self._job = job
         self._files = files
         self._engine = PartitionEngine(job.settings)
+        self._read = record_reader(self._engine.kernel.name)
         self._restart_at = job.pace.restart_first
         self._summary = Summary()
 
@@ -139,7 +141,7 @@ class _Run:
         if isinstance(line, Unreadable):
             return BadRecordError(line.reason, line.detail)
         try:
-            return decode_record(line)
+            return self._read(line)
         except BadRecordError as error:
             return error
 
