@@ -10,14 +10,14 @@ from zlib import crc32
 from mts_stream.exchanges.venue import BookSnapshot, BookTop, DepthFrame, VenueMarket
 from mts_stream.logs import get_logger
 from mts_stream.metrics import RESYNCS
-from producers.books import RANGE_USED_MAX, ProducerBook
+from producers.books import RANGE_USED_MAX, BookHealth, ProducerBook
 from producers.records import RecordWriter
 from producers.stillness import LAG_NS_MAX, QUIET_NS, Stillness
 
 NS_PER_S = 1_000_000_000
 HEALTH_EVERY_NS = 2 * NS_PER_S
 NARROW_EVERY_NS = 1 * NS_PER_S  # looks at a book of which so little is known that the market leaves it soon
-CROSSED_NS_MAX = 1 * NS_PER_S
+FLAWED_NS_MAX = 1 * NS_PER_S
 ASK_AGAIN_NS = 10 * NS_PER_S
 MISFIT_WAIT_NS = 1 * NS_PER_S
 
@@ -48,7 +48,7 @@ class BookFeed:
         self.has_spoken = False
         self.is_narrow = False
         """Whether it stands on the top of the book alone, until REST tells more."""
-        self._crossed_since_ns: int | None = None
+        self._flawed_since_ns: int | None = None
         self._is_silent = False
         self._leader: BookFeed | None = None  # the same book on the connection that is being left
         self._lag, self._quiet = Stillness(), Stillness()
@@ -91,7 +91,7 @@ class BookFeed:
         """The connection is new or lost."""
         self.book.reset()
         self.has_spoken = self._is_asked = self.is_narrow = False
-        self._ask_due_ns = self._keyframe_due_ns = self._crossed_since_ns = None
+        self._ask_due_ns = self._keyframe_due_ns = self._flawed_since_ns = None
         self._lag.forget()
         self._quiet.forget()
 
@@ -160,7 +160,6 @@ class BookFeed:
         try:
             if not (self.is_synced or self.book.join(leader.book)):
                 return
-            self.book.levels()
         except ValueError as error:  # the leader goes on, and finds out by itself what it cannot read
             if not self._market.snapshots_by_rest:
                 self._resync("bad_levels", now_ns, str(error))
@@ -219,10 +218,7 @@ class BookFeed:
         if self._is_silent:
             self._wait_on(now_ns)
             return
-        try:
-            self._look(now_ns)
-        except ValueError as error:
-            self._resync("bad_levels", now_ns, str(error))
+        self._look(now_ns)
 
     def _wait_on(self, now_ns: int) -> None:
         """A book that says nothing on either connection has nothing to join, and is where it was."""
@@ -236,7 +232,7 @@ class BookFeed:
             self._try_to_lead(now_ns)
 
     def refresh(self, now_ns: int) -> None:
-        """Write the whole book, due or not, if it stands; raises ValueError where its levels cannot be read."""
+        """Write the whole book, due or not, if it stands."""
         if self.book.is_synced:
             self._keyframe(now_ns)
 
@@ -254,15 +250,15 @@ class BookFeed:
     def _check_health(self, now_ns: int) -> None:
         health = self.book.health()
         if health.is_crossed or health.is_empty_side:
-            if self._crossed_since_ns is None:
-                self._crossed_since_ns = now_ns
-            if now_ns - self._crossed_since_ns > CROSSED_NS_MAX or (health.is_empty_side and self.is_narrow):
-                self._crossed_since_ns = None
+            if self._flawed_since_ns is None:
+                self._flawed_since_ns = now_ns
+            if self._is_void(health, now_ns - self._flawed_since_ns):
+                self._flawed_since_ns = None
                 self.book.reset()
                 self._resync("crossed" if health.is_crossed else "exhausted", now_ns, "")
-            return
-        if self._crossed_since_ns is not None:
-            self._crossed_since_ns = None
+                return
+        elif self._flawed_since_ns is not None:
+            self._flawed_since_ns = None
             self._keyframe(now_ns)  # the engine's book stays invalid until one comes
         is_awaited = self._ask_due_ns is not None and now_ns < self._ask_due_ns
         if health.range_used >= RANGE_USED_MAX and not is_awaited:
@@ -271,6 +267,12 @@ class BookFeed:
                     "known range half used", venue=self._market.venue, market=self._market.market, symbol=self.symbol
                 )
             self._ask_now(now_ns)
+
+    def _is_void(self, health: BookHealth, flawed_ns: int) -> bool:
+        """Whether a flawed book has to begin anew; one whose market has left the known range may be met by it again."""
+        if health.is_empty_side and health.range_used >= 1:
+            return self.is_narrow
+        return flawed_ns > FLAWED_NS_MAX
 
     def _resync(self, reason: str, now_ns: int, detail: str) -> None:
         self.resyncs += 1

@@ -2,31 +2,29 @@
 
 Every frame goes to the log as it comes, so that the engine sees a gap as soon as we do. The book decides beside it:
 whether the frame follows, whether a snapshot is needed, and what the whole book is when a keyframe is due.
-Levels are decoded and merged when somebody asks for them, at the latest after PENDING_FRAMES_MAX frames.
+Its levels are in the engine's own kind of book, compiled where that is built: what it cannot read nobody can.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import msgspec
 from msgspec import Raw
 
+from mts_stream.domain.exact import DECIMALS, plain
+from mts_stream.domain.kernel import Book, Side, kernel
 from mts_stream.domain.market_data import KnownRange
-from mts_stream.domain.order_book import ScaledLevel, parse_levels
+from mts_stream.domain.order_book import Change, ScaledLevel, parse_levels
 from mts_stream.domain.quoted import Level
 from mts_stream.errors import BadRecordError
 from mts_stream.exchanges.venue import BookImage, BookSnapshot, DepthFrame, VenueMarket
 
-PENDING_FRAMES_MAX = 64
 BUFFERED_FRAMES_MAX = 2048
 RANGE_USED_MAX = 0.5
 
 FrameOutcome = Literal["applied", "replaced", "stale", "buffered", "gap"]
-
-_levels = msgspec.json.Decoder(list[tuple[str, str]])
-_LEVEL_BYTES = b'0123456789."[], '
+Sides = tuple[dict[str, str], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Keyframe:
 
 @dataclass(frozen=True, slots=True)
 class BookHealth:
-    """What a look at the whole book shows."""
+    """What a look at the book shows; `range_used` of the known range, 0 to 1."""
 
     is_crossed: bool
     is_empty_side: bool
@@ -50,16 +48,13 @@ class BookHealth:
 class ProducerBook:
     """One book in step with the venue; `is_synced` False from the start, and after a gap, until a snapshot fits."""
 
-    def __init__(self, market: VenueMarket, symbol: str) -> None:
+    def __init__(self, market: VenueMarket, symbol: str, new_book: Callable[[], Book] | None = None) -> None:
         self.market, self.symbol = market, symbol
         self.is_synced = False
         self.last_id = 0
         self._is_first = True
-        self._sides: tuple[dict[str, str], dict[str, str]] = ({}, {})
-        self._known: tuple[float, float] | None = None
-        self._known_text: KnownRange | None = None
-        self._reach: tuple[float, float] = (0.0, 0.0)
-        self._pending: list[DepthFrame] = []
+        self._book = (new_book or kernel().new_book)()
+        self._reach = 0, 0  # from the best bid and ask of the snapshot to the ends of the range
         self._buffer: deque[DepthFrame] = deque(maxlen=BUFFERED_FRAMES_MAX)
         self._last: DepthFrame | None = None
         self._keeps = False
@@ -72,7 +67,8 @@ class ProducerBook:
     @property
     def known_range(self) -> KnownRange | None:
         """Lowest bid and highest ask from which inward the book is known; None where it is known whole."""
-        return self._known_text
+        low, high = self._book.lowest_bid, self._book.highest_ask
+        return None if low is None or high is None else (plain(low, DECIMALS), plain(high, DECIMALS))
 
     @property
     def newest_id(self) -> int:
@@ -84,7 +80,6 @@ class ProducerBook:
     def reset(self) -> None:
         """The connection was lost: everything known is void."""
         self.is_synced = self._keeps = False
-        self._pending.clear()
         self._buffer.clear()
 
     def on_frame(self, frame: DepthFrame) -> FrameOutcome:
@@ -116,42 +111,43 @@ class ProducerBook:
     def on_snapshot(self, snapshot: BookSnapshot) -> bool:
         """Merge a REST snapshot with the frames kept meanwhile; False where it does not join them.
 
-        A synced book takes it to know a fresh range, and stays as it is where the snapshot does not fit.
+        A synced book takes it to know a fresh range, and stays as it is where the snapshot does not fit. Raises
+        ValueError where levels cannot be read.
         """
-        frames = [frame for frame in self._buffer if frame.last_id > snapshot.last_id]
-        broken_at = self._first_break(snapshot, frames)
+        return self._begin_at(snapshot.last_id, lambda: self._load(snapshot))
+
+    def join(self, other: "ProducerBook") -> bool:
+        """Go on from another connection's book of the same ids; False where the frames kept here do not follow it.
+
+        Raises ValueError where those cannot be read.
+        """
+        if self.is_synced or not other.is_synced:
+            return False
+        return self._begin_at(other.last_id, lambda: self._copy(other))
+
+    def _begin_at(self, last_id: int, load: Callable[[], None]) -> bool:
+        """Load a book as of an id and apply the frames kept since, if all follow it and lead as far as we are."""
+        frames = [frame for frame in self._buffer if frame.last_id > last_id]
+        broken_at = self._first_break(last_id, frames)
         if broken_at is not None:
             if not self.is_synced:
                 self._buffer = deque(frames[broken_at:], maxlen=BUFFERED_FRAMES_MAX)
             self.keep_frames(False)
             return False
-        end_id = frames[-1].last_id if frames else snapshot.last_id
+        end_id = frames[-1].last_id if frames else last_id
         if self.is_synced and end_id < self.last_id:
             self.keep_frames(False)
             return False
-        self._load(snapshot)
+        load()
+        self.last_id, self._is_first, self.is_synced = last_id, True, True
         self._buffer.clear()
         for frame in frames:
             self._apply(frame)
         self._keeps = False
         return True
 
-    def join(self, other: "ProducerBook") -> bool:
-        """Go on from another connection's book of the same ids; False where the frames kept here do not follow it.
-
-        Raises ValueError where the other's levels cannot be read.
-        """
-        if self.is_synced or not other.is_synced:
-            return False
-        bids, asks = other.levels()
-        if not self.on_snapshot(BookSnapshot(other.last_id, list(bids.items()), list(asks.items()))):
-            return False
-        self._known, self._known_text, self._reach = other._known, other._known_text, other._reach
-        self._last = self._last or other._last
-        return True
-
-    def _first_break(self, snapshot: BookSnapshot, frames: list[DepthFrame]) -> int | None:
-        local_id, is_first = snapshot.last_id, True
+    def _first_break(self, local_id: int, frames: list[DepthFrame]) -> int | None:
+        is_first = True
         for index, frame in enumerate(frames):
             if self.market.follows(frame, local_id, is_first) != "applies":
                 return index
@@ -159,23 +155,29 @@ class ProducerBook:
         return None
 
     def _load(self, snapshot: BookSnapshot) -> None:
-        _readable((*snapshot.bids, *snapshot.asks), self.symbol)
-        self._pending.clear()
-        self._sides = _present(snapshot.bids), _present(snapshot.asks)
-        self.last_id, self._is_first, self.is_synced = snapshot.last_id, True, True
-        self._known, self._known_text = None, None
-        if all(self._sides):
-            low, high = min(self._sides[0], key=float), max(self._sides[1], key=float)
-            self._known, self._known_text = (float(low), float(high)), (low, high)
-            best_bid, best_ask = max(map(float, self._sides[0])), min(map(float, self._sides[1]))
-            self._reach = best_bid - float(low), float(high) - best_ask
+        """Take a snapshot, and what it covers for the known range."""
+        bids, asks = (_readable(levels, self.symbol) for levels in (snapshot.bids, snapshot.asks))
+        book = self._book
+        book.replace(Change(bids, asks))
+        best_bid, best_ask = book.best_bid, book.best_ask
+        if best_bid is None or best_ask is None:
+            book.know(None, None)
+            return
+        low, high = min(price for price, size in bids if size), max(price for price, size in asks if size)
+        book.know(low, high)
+        self._reach = best_bid - low, high - best_ask
+
+    def _copy(self, other: "ProducerBook") -> None:
+        """Take another's levels, and no more for known than it does."""
+        book = other._book
+        self._book.replace(Change(list(book.bids.from_best()), list(book.asks.from_best())))
+        self._book.know(book.lowest_bid, book.highest_ask)
+        self._reach, self._last = other._reach, other._last
 
     def _replace(self, frame: DepthFrame) -> None:
         self.reset()
-        bids, asks = _decode_levels(frame.bids), _decode_levels(frame.asks)
-        _readable((*bids, *asks), self.symbol)
-        self._sides = _present(bids), _present(asks)
-        self._known, self._known_text = None, None
+        self._book.replace(self._read(frame))
+        self._book.know(None, None)
         self.last_id, self._is_first, self.is_synced, self._last = frame.last_id, True, True, frame
 
     def _wait_with(self, frame: DepthFrame) -> None:
@@ -183,100 +185,56 @@ class ProducerBook:
             self._buffer.append(frame)
 
     def _apply(self, frame: DepthFrame) -> None:
+        self._book.update(self._read(frame))
         self.last_id, self._is_first, self._last = frame.last_id, False, frame
-        self._pending.append(frame)
-        if len(self._pending) >= PENDING_FRAMES_MAX:
-            self._merge()
 
-    def _merge(self) -> None:
-        pending, self._pending = self._pending, []
+    def _read(self, frame: DepthFrame) -> Any:
+        """The levels of a frame; raises ValueError where they cannot be read, and then the book is not synced."""
         try:
-            for frame in pending:
-                _merge_side(self._sides[0], frame.bids)
-                _merge_side(self._sides[1], frame.asks)
-        except ValueError:  # msgspec's errors are ValueErrors too
+            return self._book.read(bytes(frame.bids), bytes(frame.asks), self.symbol)
+        except BadRecordError as error:
             self.reset()
-            raise
+            raise ValueError(error.detail) from None
 
     def keyframe(self) -> Keyframe:
         """The whole book now; raises ValueError for a book that is not synced."""
         if not self.is_synced:
             raise ValueError(f"{self.market.venue} {self.symbol} is not synchronised and has no keyframe")
-        try:
-            bids, asks = self._whole()
-        except ValueError:
-            self.reset()
-            raise
-        last = self._last
+        last, book = self._last, self._book
         image = BookImage(
             self.symbol,
             self.last_id,
-            bids,
-            asks,
+            Raw(book.bids.quoted()),
+            Raw(book.asks.quoted()),
             last.exchange_ms if last else 0,
             last.engine_ms if last else 0,
             last.cross_sequence if last else 0,
         )
-        return Keyframe(self.market.keyframe(image), self.last_id, self._known_text)
-
-    def _whole(self) -> tuple[list[Level], list[Level]]:
-        """Both sides, best levels first; raises ValueError where a level is none that the engine would read."""
-        self._merge()
-        self._prune()
-        bids, asks = self._sides
-        return _ordered(bids, self.symbol, is_bids=True), _ordered(asks, self.symbol, is_bids=False)
-
-    def _prune(self) -> None:
-        """Levels outside the known range are half known (DESIGN section 4) and never shown."""
-        if self._known is not None:
-            low, high = self._known
-            bids, asks = self._sides
-            self._sides = (
-                {price: size for price, size in bids.items() if float(price) >= low},
-                {price: size for price, size in asks.items() if float(price) <= high},
-            )
+        return Keyframe(self.market.keyframe(image), self.last_id, self.known_range)
 
     def health(self) -> BookHealth:
-        """Look at the whole book; costs a pass over its levels; raises ValueError where they cannot be read."""
-        try:
-            return self._health()
-        except ValueError:
-            self.reset()
-            raise
-
-    def _health(self) -> BookHealth:
-        self._merge()
-        bids, asks = self._sides
-        if not bids or not asks:
-            return BookHealth(False, True, 1.0 if self._known else 0.0)
-        best_bid, best_ask = max(map(float, bids)), min(map(float, asks))
+        """What a look at the best levels shows."""
+        best_bid, best_ask = self._book.best_bid, self._book.best_ask
+        if best_bid is None or best_ask is None:
+            return BookHealth(False, True, 0.0 if self._book.lowest_bid is None else 1.0)
         return BookHealth(best_bid >= best_ask, False, self._range_used(best_bid, best_ask))
 
-    def _range_used(self, best_bid: float, best_ask: float) -> float:
+    def _range_used(self, best_bid: int, best_ask: int) -> float:
         """The larger share of a side's range that the market has moved through since the snapshot, 0 to 1."""
-        if self._known is None:
+        low, high = self._book.lowest_bid, self._book.highest_ask
+        if low is None or high is None:
             return 0.0
-        left = best_bid - self._known[0], self._known[1] - best_ask
+        left = best_bid - low, high - best_ask
         shares = [1 - now / reach for now, reach in zip(left, self._reach, strict=True) if reach > 0]
         return min(1.0, max(0.0, *shares)) if shares else 0.0
 
-    def levels(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Sizes by price, bids then asks, as the venue writes them; raises ValueError where they cannot be read."""
-        self._merge()
-        try:
-            _readable((*self._sides[0].items(), *self._sides[1].items()), self.symbol)
-        except ValueError:
-            self.reset()
-            raise
-        return self._sides
+    def levels(self) -> Sides:
+        """Sizes by price, bids then asks, best levels first, as plain decimal strings."""
+        return _plain(self._book.bids), _plain(self._book.asks)
 
 
-def _decode_levels(levels: Raw) -> list[Level]:
-    """The levels of one side; raises ValueError for what can be no price or size: signs, letters, other shapes."""
-    strange = bytes(levels).translate(None, _LEVEL_BYTES)
-    if strange:
-        raise ValueError(f"levels with {strange[:20]!r} are no numbers")
-    return _levels.decode(levels)
+def _plain(side: Side) -> dict[str, str]:
+    return {plain(price, DECIMALS): plain(size, DECIMALS) for price, size in side.from_best()}
 
 
 def _readable(levels: Iterable[Level], where: str) -> list[ScaledLevel]:
@@ -285,22 +243,3 @@ def _readable(levels: Iterable[Level], where: str) -> list[ScaledLevel]:
         return parse_levels(levels, where)
     except BadRecordError as error:
         raise ValueError(error.detail) from None
-
-
-def _ordered(side: dict[str, str], where: str, *, is_bids: bool) -> list[Level]:
-    """The levels of a side as text, from the best outward; raises ValueError as above."""
-    by_price = sorted(zip(_readable(side.items(), where), side.items(), strict=True), reverse=is_bids)
-    return [level for _, level in by_price]
-
-
-def _present(levels: Iterable[Level]) -> dict[str, str]:
-    """The levels of a whole side; one of size 0 is none."""
-    return {price: size for price, size in levels if size.strip("0.")}
-
-
-def _merge_side(side: dict[str, str], levels: Raw) -> None:
-    for price, size in _decode_levels(levels):
-        if size.strip("0."):
-            side[price] = size
-        else:
-            side.pop(price, None)  # deletes of levels that we never saw are normal (exchanges.md 1.3)

@@ -34,6 +34,9 @@ class Side(Protocol):
     def snapshot(self) -> list[Any]:
         """Prices from the best outward, and their sizes, as JSON data."""
 
+    def quoted(self) -> bytes:
+        """Levels from the best one outward as venues write them: JSON of [price, size], plain decimal strings."""
+
 
 class Book(Protocol):
     """What `order_book.OrderBook` is, and whatever takes its place."""

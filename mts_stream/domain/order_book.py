@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from mts_stream.domain.exact import all_scaled, packed, scaled, unpacked
+from mts_stream.domain.exact import DECIMALS, all_scaled, packed, plain, scaled, unpacked
 from mts_stream.domain.quoted import Level, plain_numbers, quoted
 from mts_stream.domain.rejection import BadRecordError
 
@@ -92,6 +92,11 @@ class BookSide:
         """Prices from the best outward, and their sizes, as JSON data."""
         prices = [key * self._sign for key in reversed(self._keys)]
         return [packed(prices), packed([self.sizes[price] for price in prices])]
+
+    def quoted(self) -> bytes:
+        """Levels from the best one outward as venues write them: JSON of [price, size], plain decimal strings."""
+        levels = (f'["{plain(price, DECIMALS)}","{plain(size, DECIMALS)}"]' for price, size in self.from_best())
+        return f"[{','.join(levels)}]".encode()
 
 
 class OrderBook:

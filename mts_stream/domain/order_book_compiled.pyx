@@ -9,7 +9,7 @@ until a snapshot that fits replaces it.
 
 from math import gcd
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, int64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcmp, memcpy, memmove
@@ -21,6 +21,7 @@ cdef enum:
     NARROW_DIGITS = 18  # numbers below 10^18: a sum of two, and a number times its sign, fit into 64 bits
     NUMBER_DECIMALS = 18
     LEVEL_BYTES_MIN = 10  # ["1","1"],
+    QUOTED_LEVEL_BYTES_MAX = 8 + 2 * (NARROW_DIGITS + 2)  # ["0.1","0.1"], with all digits behind the point
     CAPACITY_MIN = 32
 
 cdef enum Reading:
@@ -156,6 +157,42 @@ cdef void multiply(int64_t *numbers, Py_ssize_t count, Py_ssize_t step, int more
         numbers[i * step] *= factor
 
 
+# Writing, as exact.plain does.
+
+
+cdef unsigned char *write_number(unsigned char *p, int64_t number, int decimals) noexcept nogil:
+    """A number of 10^-decimals without its last zeros; where it ends."""
+    cdef unsigned char[NARROW_DIGITS + 2] digits  # the last one first
+    cdef int count = 0
+    while decimals and number % 10 == 0:
+        number //= 10
+        decimals -= 1
+    while number or count <= decimals:
+        digits[count] = <unsigned char> (48 + number % 10)
+        number //= 10
+        count += 1
+    while count:
+        if count == decimals:
+            p[0] = 46
+            p += 1
+        count -= 1
+        p[0] = digits[count]
+        p += 1
+    return p
+
+
+cdef unsigned char *write_level(
+    unsigned char *p, int64_t price, int price_decimals, int64_t size, int size_decimals
+) noexcept nogil:
+    """["price","size"]; where it ends."""
+    memcpy(p, b'["', 2)
+    p = write_number(p + 2, price, price_decimals)
+    memcpy(p, b'","', 3)
+    p = write_number(p + 3, size, size_decimals)
+    memcpy(p, b'"]', 2)
+    return p + 2
+
+
 cdef class CompiledSide:
     """One side of a book; prices and sizes seen from outside are integers of 10^-18."""
 
@@ -193,6 +230,26 @@ cdef class CompiledSide:
             packed_numbers(self.prices, self.count, self.price_decimals),
             packed_numbers(self.sizes_, self.count, self.size_decimals),
         ]
+
+    def quoted(self):
+        """Levels from the best one outward as venues write them: JSON of [price, size], plain decimal strings."""
+        cdef unsigned char *text = <unsigned char *> malloc(self.count * QUOTED_LEVEL_BYTES_MAX + 2)
+        cdef unsigned char *end = text
+        cdef Py_ssize_t i
+        if text == NULL:
+            raise MemoryError
+        end[0] = 91  # [
+        end += 1
+        for i in range(self.count - 1, -1, -1):
+            end = write_level(end, self.prices[i], self.price_decimals, self.sizes_[i], self.size_decimals)
+            if i:
+                end[0] = 44  # ,
+                end += 1
+        end[0] = 93  # ]
+        try:
+            return PyBytes_FromStringAndSize(<const char *> text, end - text + 1)
+        finally:
+            free(text)
 
     cdef object best_price(self):
         if not self.count:

@@ -156,12 +156,15 @@ class BookSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class BookImage:
-    """A whole book, best levels first, with the identifiers of its last frame: what a keyframe is made of."""
+    """A whole book with the identifiers of its last frame: what a keyframe is made of.
+
+    `bids` and `asks` are JSON arrays of [price, size], plain decimal strings, best levels first.
+    """
 
     symbol: str
     last_id: int
-    bids: list[Level]
-    asks: list[Level]
+    bids: Raw
+    asks: Raw
     exchange_ms: int
     engine_ms: int
     cross_sequence: int

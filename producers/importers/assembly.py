@@ -194,10 +194,7 @@ class Assembler:
             self._register(now_ns)
         self._book.on_second(now_ns)
         self.tally.resyncs = self._book.resyncs
-        try:
-            self._watch_range(now_ns)
-        except ValueError:
-            self.tally.resyncs += 1  # levels that cannot be read: the book has reset itself
+        self._watch_range(now_ns)
 
     def _watch_range(self, now_ns: int) -> None:
         """No fresh snapshot will come: near its edge a keyframe a second ends a replay's `exhausted` on return."""

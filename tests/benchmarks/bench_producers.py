@@ -112,13 +112,10 @@ def _check_arrived(ground: Ground, topic: str, begins: dict[tuple[str, int], int
 
 def _show(ground: Ground, rounds: list[dict[str, dict[str, Any]]]) -> None:
     print(f"\n{ground.frames:,} frames of {SYMBOLS * len(books())} books a turn; frames per CPU second:")
-    print("round       ours       bare   ratio | ours without merging levels   ratio")
-    ratios, bounds = [], []
+    print("round       ours       bare   ratio")
+    ratios = []
     for number, turns in enumerate(rounds, 1):
         ours, bare = (ground.frames / turns[name]["cpu_s"] for name in ("ours", "bare"))
-        bound = ground.frames / (turns["ours"]["cpu_s"] - turns["ours"]["merging_s"])
         ratios.append(ours / bare)
-        bounds.append(bound / bare)
-        print(f"{number:5} {ours:10,.0f} {bare:10,.0f} {ratios[-1]:7.2f} | {bound:27,.0f} {bounds[-1]:7.2f}")
-    for name, values in (("median ratio", ratios), ("without merging", bounds)):
-        print(f"{name} {statistics.median(values):.2f} [{min(values):.2f}-{max(values):.2f}]")
+        print(f"{number:5} {ours:10,.0f} {bare:10,.0f} {ratios[-1]:7.2f}")
+    print(f"median ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]")

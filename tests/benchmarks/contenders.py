@@ -22,7 +22,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from mts_stream.settings import Settings, load_settings
 from mts_stream.wire.kafka import producer_config
 from producers.book_feed import BookFeed
-from producers.books import ProducerBook
 from producers.clock import SlewedClock
 from producers.connection import MESSAGE_BYTES_MAX, Connection
 from producers.feeds import Feed
@@ -74,9 +73,8 @@ async def ours(settings: Settings, url: str, count: int, frames: int) -> dict[st
         await _until(lambda: is_handed_over(before))
         await _until(lambda: not publisher.queued_records)
 
-    merging = _MergingTime()
     result = await _measured(play, frames)
-    result |= {"merging_s": merging.spent_s, "lost": publisher.lost}
+    result |= {"lost": publisher.lost}
     result["resyncs"] = sum(book.resyncs for feed in feeds for book in feed.books.values())
     result |= {"peak_queue": peak_queue, "peak_rss_mb": peak_memory_mb()}
     for task in working:
@@ -85,23 +83,10 @@ async def ours(settings: Settings, url: str, count: int, frames: int) -> dict[st
     return result
 
 
-class _MergingTime:
-    """CPU seconds spent on merging levels into the books from now on: what a compiled book would take over."""
-
-    def __init__(self) -> None:
-        self.spent_s = 0.0
-        merge = ProducerBook._merge
-
-        def timed(book: ProducerBook) -> None:
-            began_s = time.thread_time()
-            merge(book)
-            self.spent_s += time.thread_time() - began_s
-
-        ProducerBook._merge = timed  # type: ignore[method-assign]
-
-
 class _Desk:
     """Answers with the recorded snapshot at once."""
+
+    is_short = False
 
     def __init__(self, book: Book, clock: SlewedClock) -> None:
         self._book, self._clock = book, clock

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mts_stream.domain.exact import DECIMALS, plain
 from mts_stream.domain.order_book import Change, OrderBook, parse_levels
 from mts_stream.domain.rejection import BadRecordError
 
@@ -50,3 +51,18 @@ def test_an_impossible_number_names_the_record(level: tuple[str, str]) -> None:
     """A price that is not positive, a negative size or no number at all is a dead letter."""
     with pytest.raises(BadRecordError, match="impossible_number: a/b/c"):
         parse_levels([("100", "1"), level], "a/b/c")
+
+
+@given(st.lists(st.tuples(st.integers(1, 10**24), st.integers(1, 10**24)), max_size=12))
+def test_a_side_is_written_as_venues_do_and_read_as_it_was(levels: list) -> None:
+    """JSON of plain decimal strings, best levels first."""
+    book, again = OrderBook(), OrderBook()
+    book.replace(Change(levels, levels))
+
+    again.replace(again.read(book.bids.quoted(), book.asks.quoted(), ""))
+
+    assert [list(side.from_best()) for side in (again.bids, again.asks)] == [
+        list(side.from_best()) for side in (book.bids, book.asks)
+    ]
+    ask = book.asks.best
+    assert ask is None or book.asks.quoted().startswith(b'[["%b",' % plain(ask, DECIMALS).encode())

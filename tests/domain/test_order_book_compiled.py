@@ -73,6 +73,7 @@ def shown(book: Any) -> dict[str, Any]:
         "sizes": [dict(side.sizes) for side in (book.bids, book.asks)],
         "best": [book.best_bid, book.best_ask, book.bids.best, book.asks.best],
         "lengths": [len(book.bids), len(book.asks)],
+        "quoted": [book.bids.quoted(), book.asks.quoted()],
         "snapshots": [book.bids.snapshot(), book.asks.snapshot()],
         "state": [book.flaw, book.lowest_bid, book.highest_ask, book.version],
     }

@@ -40,3 +40,20 @@ def test_a_book_whose_request_is_still_on_an_earlier_way_asks_within_a_second() 
     stand.seconds(1)
     book.on_snapshot(true.snapshot(), b"{}", stand.now_ns)
     assert book.is_synced
+
+
+def test_a_book_whose_market_has_left_what_is_known_stands_again_when_it_is_back() -> None:
+    """What lies beyond is not known, so a fresh snapshot is asked for; if the market comes back first, a keyframe."""
+    stand, true = Stand(SPOT).open(), TrueBook(SPOT)
+    stand.tell(binance_message(true.update([("99", "5")], [])))
+    (book,) = stand.desk.wanted
+    book.on_snapshot(true.snapshot(levels=2), b"{}", stand.now_ns)
+    stand.tell(binance_message(true.update([], [("101", "0"), ("102", "0"), ("105", "1")])))
+    stand.seconds(6)
+    assert book.is_synced and book.resyncs == 0 and stand.desk.wanted == [book, book]
+
+    before = len(stand.outlet.envelopes("keyframe"))
+    stand.tell(binance_message(true.update([], [("100", "3")])))
+    stand.seconds(2)
+    keyframes = stand.outlet.envelopes("keyframe")[before:]
+    assert [bytes(keyframe.frame).partition(b'"asks":')[2] for keyframe in keyframes] == [b'[["100","3"]]}']

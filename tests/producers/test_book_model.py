@@ -13,6 +13,7 @@ from mts_stream.exchanges.binance import BinancePerp, BinanceSpot
 from mts_stream.exchanges.bybit import BybitPerp
 from mts_stream.exchanges.venue import BookSnapshot, VenueMarket
 from producers.books import ProducerBook
+from tests.domain.kernels import NAMES, built
 from tests.producers.fakes import binance_frame, bybit_frame, depth_frame, in_stream
 
 EXAMPLES = max(100, int(os.environ.get("CONFORMANCE_EXAMPLES", "0")) // 10)
@@ -144,6 +145,7 @@ steps = st.lists(
 
 
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kernel", NAMES)
 @pytest.mark.parametrize(
     ("market", "rule"),
     [(BinanceSpot(), "range"), (BinancePerp(), "link"), (BybitPerp(), "one")],
@@ -152,10 +154,10 @@ steps = st.lists(
 @settings(max_examples=EXAMPLES)
 @given(steps=steps)
 def test_the_book_agrees_with_the_model_at_every_step(
-    market: VenueMarket, rule: str, steps: list[dict[str, Any]]
+    market: VenueMarket, rule: str, kernel: str, steps: list[dict[str, Any]]
 ) -> None:
     """Lost, repeated, old frames, snapshots that join or not, resets: outcome, sequence and levels are the same."""
-    book, model = ProducerBook(market, "BTCUSDT"), ModelBook(rule)
+    book, model = ProducerBook(market, "BTCUSDT", built(kernel).new_book), ModelBook(rule)
     truth = 100  # the venue's own last id
     for step in steps:
         match step["do"]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mts_stream.exchanges.binance import BinancePerp, BinanceSpot
 from mts_stream.exchanges.bybit import BybitPerp
 from mts_stream.exchanges.venue import BookSnapshot, VenueMarket
-from producers.books import BUFFERED_FRAMES_MAX, PENDING_FRAMES_MAX, ProducerBook
+from producers.books import BUFFERED_FRAMES_MAX, ProducerBook
 from tests.producers.fakes import TrueBook, bybit_frame, depth_frame
 
 SPOT, PERP, BYBIT = BinanceSpot(), BinancePerp(), BybitPerp()
@@ -227,28 +227,23 @@ def test_a_crossed_book_is_seen() -> None:
     assert book.health().is_crossed and book.health().range_used == 0
 
 
-@pytest.mark.parametrize("levels", [[["-1", "1"]], [["NaN", "1"]], [["1e5", "1"]], [["99", 1]], [["99"]], {}])
+@pytest.mark.parametrize("levels", [[["-1", "1"]], [["NaN", "1"]], [["99", 1]], [["99"]], {}])
 def test_impossible_levels_end_the_claim(levels: Any) -> None:
     """What the worker would refuse is no base for a keyframe."""
     book = ProducerBook(BYBIT, "BTCUSDT")
     book.on_frame(TrueBook(BYBIT).snapshot_frame())
-    book.on_frame(depth_frame(BYBIT, bybit_frame("delta", 101, levels, [])))
     with pytest.raises(ValueError):
-        book.health()
+        book.on_frame(depth_frame(BYBIT, bybit_frame("delta", 101, levels, [])))
     assert not book.is_synced
 
 
 def test_memory_is_bounded() -> None:
-    """Frames that wait for a merge or for a snapshot are limited."""
+    """Frames that wait for a snapshot are limited."""
     true, book = TrueBook(PERP), ProducerBook(PERP, "BTCUSDT")
     for _ in range(BUFFERED_FRAMES_MAX + 10):
         book.on_frame(true.update([("99", "1")], []))
     assert book.buffered_frames == BUFFERED_FRAMES_MAX
-    book.on_snapshot(true.snapshot())
-    for size in range(1, PENDING_FRAMES_MAX + 1):
-        book.on_frame(true.update([("99", str(size))], []))
-    assert not book._pending
-    assert book.levels() == true.sides
+    assert book.on_snapshot(true.snapshot()) and book.buffered_frames == 0
 
 
 prices = st.integers(85, 115).map(str)
@@ -300,10 +295,8 @@ def test_no_keyframe_holds_a_price_that_the_engine_would_refuse(price: str) -> N
     """The book is void instead: a keyframe that is a dead letter would leave the engine without one for ever."""
     true, book = TrueBook(BYBIT), ProducerBook(BYBIT, "BTCUSDT")
     book.on_frame(true.snapshot_frame())
-    assert book.on_frame(depth_frame(BYBIT, bybit_frame("delta", 101, [[price, "1"]], []))) == "applied"
-
     with pytest.raises(ValueError):
-        book.keyframe()
+        book.on_frame(depth_frame(BYBIT, bybit_frame("delta", 101, [[price, "1"]], [])))
     assert not book.is_synced
 
 
@@ -327,12 +320,13 @@ def test_a_whole_book_with_a_size_that_cannot_be_is_none(size: str) -> None:
     assert not book.is_synced
 
 
-def test_levels_that_another_connection_takes_are_readable() -> None:
-    """What cannot be read is found before a book moves to another connection."""
-    true, book = TrueBook(BYBIT), ProducerBook(BYBIT, "BTCUSDT")
-    book.on_frame(true.snapshot_frame())
-    book.on_frame(depth_frame(BYBIT, bybit_frame("delta", 101, [["98", "9" * 400]], [])))
+def test_frames_that_cannot_be_read_do_not_join_another_connections_book() -> None:
+    """What they would have changed is not known."""
+    true, old, new = TrueBook(SPOT), ProducerBook(SPOT, "BTCUSDT"), ProducerBook(SPOT, "BTCUSDT")
+    old.on_frame(true.update([("99", "5")], []))
+    old.on_snapshot(true.snapshot())
+    new.on_frame(true.update([("98", "9" * 400)], []))
 
     with pytest.raises(ValueError):
-        book.levels()
-    assert not book.is_synced
+        new.join(old)
+    assert not new.is_synced and old.is_synced

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -77,9 +78,14 @@ def compare(simulator: Simulator, keyframe: DepthUpdate) -> None:
     """A keyframe is the true book at its sequence, within its range."""
     origin = keyframe.origin
     true = simulator.true_book(origin.venue, origin.market, origin.symbol, keyframe.last_id)
-    low, high = map(float, keyframe.known_range or ("0", "inf"))
-    assert quoted(keyframe.bids, "") == [tuple(level) for level in true.bids if float(level[0]) >= low]
-    assert quoted(keyframe.asks, "") == [tuple(level) for level in true.asks if float(level[0]) <= high]
+    low, high = map(Decimal, keyframe.known_range or ("0", "Infinity"))
+    assert numbers(quoted(keyframe.bids, "")) == [level for level in numbers(true.bids) if level[0] >= low]
+    assert numbers(quoted(keyframe.asks, "")) == [level for level in numbers(true.asks) if level[0] <= high]
+
+
+def numbers(levels: Any) -> list[tuple[Decimal, ...]]:
+    """Levels, however they are written."""
+    return [tuple(map(Decimal, level)) for level in levels]
 
 
 async def test_both_venues_flow_and_every_fault_is_in_the_log(simulator: Simulator, settings: Settings) -> None:
