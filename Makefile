@@ -70,7 +70,9 @@ mutation: install ## Make the economics wrong in every way: which mutants do the
 .PHONY: install
 install: $(STAMP) ## Make .venv with exactly what requirements.lock names
 
-$(STAMP): requirements.lock pyproject.toml
+KERNEL := $(wildcard mts_stream/*/*.pyx mts_stream/*/*.pxd)
+
+$(STAMP): requirements.lock pyproject.toml setup.py $(KERNEL)
 	@if [ -z "$(PYTHON)" ]; then \
 	  echo "make: no Python 3.11 or newer with venv found; install one (Debian: apt-get install python3-venv) or say PYTHON=/path/to/python3" >&2; \
 	  exit 1; fi
@@ -78,6 +80,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "Installing $$(grep -c == requirements.lock) packages; the first time takes a minute or two"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python setup.py --quiet build_ext --inplace 2>&1 | grep '^mts-stream:' >&2 || true
 	@touch $(STAMP)
 
 .PHONY: chromium
@@ -95,7 +98,7 @@ chromium: ## Find a headless browser for the page's tests, or install Debian's w
 .PHONY: lock
 lock: ## Resolve pyproject.toml anew into requirements.lock, newest versions
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet --disable-pip-version-check "setuptools>=77"
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check "setuptools>=77" Cython
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[local,dev]"
 	{ sed -n '/^#/p' requirements.lock; \
 	  build/lock/bin/python -m pip freeze --all --exclude pip --exclude wheel --exclude-editable; } > build/requirements.lock

@@ -13,7 +13,8 @@ from mts_stream.agents.market import Market
 from mts_stream.agents.outbox import Outbox
 from mts_stream.agents.partitions import EngineFactory, Partitions
 from mts_stream.domain.engine import PartitionEngine
-from mts_stream.domain.kernel import kernel
+from mts_stream.domain.kernel import Kernel
+from mts_stream.kernels import kernel_in_use
 from mts_stream.settings import Settings
 from mts_stream.wire import topics
 from mts_stream.wire.reading import record_reader
@@ -35,9 +36,10 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
         topics.PAIRS_TABLE, key_type=bytes, value_type=bytes, partitions=settings.partitions,
         on_changelog_event=saved.on_changelog_event,
     )  # fmt: skip
-    partitions = Partitions(new_engine or _engine(settings))
+    kernel = kernel_in_use(settings.kernel)
+    partitions = Partitions(new_engine or _engine(settings, kernel))
     outbox = Outbox(app, settings.results_unsent_max)
-    market = Market(app, partitions, saved, outbox, record_reader(kernel().name))
+    market = Market(app, partitions, saved, outbox, record_reader(kernel.name))
     checkpointer = Checkpointer(app, table, partitions, saved, outbox, settings.checkpoint_interval_s)
 
     @app.agent(raw, name="market", concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
@@ -84,9 +86,9 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     return app
 
 
-def _engine(settings: Settings) -> EngineFactory:
+def _engine(settings: Settings, kernel: Kernel) -> EngineFactory:
     economics = settings.economics()
-    return lambda: PartitionEngine(economics)
+    return lambda: PartitionEngine(economics, kernel)
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mts_stream.domain.economics import EconomicSettings, Route
 from mts_stream.domain.fees import Fee, FeeSchedule
 from mts_stream.domain.instrument import MARKETS
+from mts_stream.domain.kernel import KernelChoice
 from mts_stream.errors import SettingsError
 from mts_stream.exchanges import VENUES
 
@@ -111,6 +112,7 @@ class Settings(BaseSettings):
     max_feed_lag_ms: int = Field(0, ge=0)
 
     # Worker
+    kernel: KernelChoice = "auto"
     checkpoint_interval_s: float = Field(10, gt=0, le=600)
     fetch_records_max: int = Field(1000, ge=1, le=100_000)
     results_unsent_max: int = Field(20_000, ge=100)

@@ -11,6 +11,7 @@ from typing import NoReturn
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.errors import KafkaUnavailableError, ListenError, MtsError, SettingsError
 from mts_stream.exchanges import MARKETS
+from mts_stream.kernels import chosen_kernel
 from mts_stream.logs import get_logger
 from mts_stream.settings import Settings, load_settings
 from mts_stream.wire.kafka import create_topics, topic_partitions
@@ -28,6 +29,7 @@ def settings_or_exit() -> Settings:
     try:
         settings = load_settings()
         check_fees(settings.economics(), time.time_ns())
+        chosen_kernel(settings.kernel)
         return settings
     except MtsError as error:
         exit_with(error)

@@ -9,7 +9,9 @@ import urllib.request
 from collections.abc import Callable
 
 from mts_stream.commands.topics import wanted_partitions
+from mts_stream.domain.kernel import BUILD_COMMAND
 from mts_stream.errors import KafkaUnavailableError, LocalPartError, MtsError, SettingsError, StoreError
+from mts_stream.kernels import chosen_kernel
 from mts_stream.settings import Settings
 from mts_stream.wire.topics import TOPICS
 
@@ -48,6 +50,14 @@ def java(_: Settings) -> str:
     from mts_stream.local.java import find_java
 
     return str(find_java())
+
+
+def compiled_kernel(settings: Settings) -> str:
+    """The books are compiled, or Python does their work."""
+    used = chosen_kernel(settings.kernel)
+    if used.name == "compiled":
+        return "compiled"
+    return f"Python, several times slower: {used.problem or 'KERNEL=python'}; {BUILD_COMMAND} in the sources builds it"
 
 
 def kafka(settings: Settings) -> str:
@@ -177,6 +187,7 @@ CHECKS: dict[str, Callable[[Settings], str]] = {
     "python": python,
     "extra [local]": local_extra,
     "java": java,
+    "kernel": compiled_kernel,
     "kafka": kafka,
     "topics": topics,
     "clickhouse": clickhouse,

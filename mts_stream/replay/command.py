@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mts_stream.errors import MtsError
+from mts_stream.kernels import chosen_kernel
 from mts_stream.replay.captures import check_captures
 from mts_stream.replay.replaying import replay
 from mts_stream.replay.running import DEAD_LETTERS_FILE, FILES, Summary
@@ -34,7 +35,8 @@ def replay_command(
 
     Each CAPTURE is the log of one partition (.jsonl, .jsonl.gz or .jsonl.zst). The settings of the environment apply.
     """
-    settings = load_settings().economics()
+    loaded = load_settings()
+    settings, kernel = loaded.economics(), chosen_kernel(loaded.kernel).name
     check_captures(captures)
     columns = (TextColumn("replay"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -45,8 +47,9 @@ def replay_command(
         processes = jobs or cores()
         try:
             summary = replay(
-                captures, out, settings, lambda n: progress.advance(task, n), processes=processes, check=check
-            )
+                captures, out, settings, lambda n: progress.advance(task, n), processes=processes, check=check,
+                kernel=kernel,
+            )  # fmt: skip
         except OSError as error:
             raise MtsError(f"replay: {error}; check the folder {out} and the captures") from error
     for text in (*summary.truncated, *_dead_letters(summary)):

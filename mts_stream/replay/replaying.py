@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mts_stream.domain.economics import EconomicSettings
+from mts_stream.domain.kernel import KernelChoice
 from mts_stream.errors import ReplayDiffersError
 from mts_stream.replay.captures import ignore
 from mts_stream.replay.processes import run_jobs
@@ -17,7 +18,7 @@ SHOWN_CHARS = 300
 
 def replay(
     captures: Sequence[Path], out: Path, settings: EconomicSettings, on_bytes: Callable[[int], None] = ignore,
-    *, processes: int = 1, check: bool = False,
+    *, processes: int = 1, check: bool = False, kernel: KernelChoice = "auto",
 ) -> Summary:  # fmt: skip
     """Write `signals.jsonl`, `spreads.jsonl`, `quality.jsonl`, `funding.jsonl` and `dlq.jsonl` of captures, in order.
 
@@ -27,8 +28,8 @@ def replay(
     """
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".replay-", dir=out) as name:
-        first = _jobs(captures, settings, Path(name) / "first", STEADY)
-        second = _jobs(captures, settings, Path(name) / "second", UNSTEADY) if check else []
+        first = _jobs(captures, settings, Path(name) / "first", STEADY, kernel)
+        second = _jobs(captures, settings, Path(name) / "second", UNSTEADY, kernel) if check else []
         summaries = run_jobs([*first, *second], processes, on_bytes)
         for job, again in zip(first, second, strict=False):
             _compare(job, again)
@@ -39,8 +40,12 @@ def replay(
     return summary
 
 
-def _jobs(captures: Sequence[Path], settings: EconomicSettings, folder: Path, pace: Pace) -> list[Job]:
-    return [Job(capture, number, folder / str(number), settings, pace) for number, capture in enumerate(captures)]
+def _jobs(
+    captures: Sequence[Path], settings: EconomicSettings, folder: Path, pace: Pace, kernel: KernelChoice
+) -> list[Job]:
+    return [
+        Job(capture, number, folder / str(number), settings, pace, kernel) for number, capture in enumerate(captures)
+    ]
 
 
 def _compare(first: Job, second: Job) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.engine import CLOCK_KEY, PartitionEngine
 from mts_stream.domain.evaluation import MissingFeeError
+from mts_stream.domain.kernel import KernelChoice, kernel
 from mts_stream.domain.market_data import MarketEvent
 from mts_stream.domain.messages import Message
 from mts_stream.errors import BadRecordError, SettingsError
@@ -61,6 +62,7 @@ class Job:
     folder: Path
     settings: EconomicSettings
     pace: Pace = STEADY
+    kernel: KernelChoice = "auto"
 
 
 @dataclass
@@ -120,7 +122,7 @@ class _Run:
     def __init__(self, job: Job, files: dict[str, io.BufferedWriter]) -> None:
         self._job = job
         self._files = files
-        self._engine = PartitionEngine(job.settings)
+        self._engine = PartitionEngine(job.settings, kernel(job.kernel))
         self._read = record_reader(self._engine.kernel.name)
         self._restart_at = job.pace.restart_first
         self._summary = Summary()
