@@ -3,12 +3,14 @@
 faust -A mts_stream.app worker -l info
 """
 
+import time
 from typing import Any
 
 from mode import CrashingSupervisor
 
 from mts_stream import metrics, transport
 from mts_stream.agents.checkpoints import Checkpointer, SavedCheckpoints
+from mts_stream.agents.lag import EventLag
 from mts_stream.agents.market import Market
 from mts_stream.agents.outbox import Outbox
 from mts_stream.agents.partitions import EngineFactory, Partitions
@@ -39,7 +41,9 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     kernel = kernel_in_use(settings.kernel)
     partitions = Partitions(new_engine or _engine(settings, kernel))
     outbox = Outbox(app, settings.results_unsent_max)
-    market = Market(app, partitions, saved, outbox, record_reader(kernel.name))
+    lag = EventLag(settings.max_lag_ms)
+    app.health.details = lambda: {"lag_s": round(lag.max_s, 3), "late_partitions": lag.late}
+    market = Market(app, partitions, saved, outbox, lag, record_reader(kernel.name))
     checkpointer = Checkpointer(app, table, partitions, saved, outbox, settings.checkpoint_interval_s)
 
     @app.agent(raw, name="market", concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
@@ -69,6 +73,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
         ours = {tp.partition for tp in assigned if tp.topic == topics.RAW}
         partitions.keep_only(ours)
         saved.keep_only(ours)
+        lag.keep_only(ours)
 
     @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
     async def leave(*_: Any, **__: Any) -> None:
@@ -81,6 +86,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     async def show_gauges() -> None:
         metrics.PAIRS.set(sum(len(partition.engine.pairs) for partition in partitions))
         metrics.UNCONFIRMED.set(len(outbox))
+        lag.waiting((tp.partition for tp in app.health.behind()), time.time_ns())
         metrics.OPEN_OPPORTUNITIES.set(sum(partition.engine.open_opportunities for partition in partitions))
 
     return app

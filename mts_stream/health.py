@@ -26,6 +26,7 @@ class WorkerHealth:
         self._next: dict[TP, int] = {}
         self._moved_at = clock()
         self.kafka_problem: str | None = None  # why Kafka counts as away; set by the watch over it
+        self.details: Callable[[], dict[str, Any]] = dict  # what else the answer tells
 
     def handled(self, tp: TP, next_offset: int) -> None:
         """A batch of a partition was handled up to this offset."""
@@ -47,7 +48,7 @@ class WorkerHealth:
         if not ours:
             return "no partitions are assigned"
         idle_s = self._clock() - self._moved_at
-        behind = sum(self._behind(tp) for tp in ours)
+        behind = len(self.behind())
         if behind and idle_s > self._stalled_s:
             return f"no batch was handled for {idle_s:.0f} s, {behind} partitions have records"
         return None
@@ -56,8 +57,12 @@ class WorkerHealth:
         """HTTP status and body: 200, or 503 with the reason."""
         reason = self.problem()
         partitions = sorted(f"{tp.topic}-{tp.partition}" for tp in self._partitions()) if self._app.started else []
-        body = {"healthy": reason is None, "reason": reason, "partitions": partitions}
+        body = {"healthy": reason is None, "reason": reason, "partitions": partitions} | self.details()
         return (200 if reason is None else 503), body
+
+    def behind(self) -> list[TP]:
+        """Which of our partitions have records that are not handled yet."""
+        return [tp for tp in self._partitions() if self._behind(tp)]
 
     def _partitions(self) -> list[TP]:
         batched = self._app.batched_topics

@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     # Worker
     kernel: KernelChoice = "auto"
     checkpoint_interval_s: float = Field(10, gt=0, le=600)
+    max_lag_ms: int = Field(2000, ge=1)
     fetch_records_max: int = Field(1000, ge=1, le=100_000)
     results_unsent_max: int = Field(20_000, ge=100)
     broker_session_timeout_s: int = Field(10, ge=6, le=300)

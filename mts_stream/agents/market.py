@@ -9,9 +9,10 @@ from faust.types import TP
 
 from mts_stream import metrics, transport
 from mts_stream.agents.checkpoints import SavedCheckpoints, restore
+from mts_stream.agents.lag import EventLag
 from mts_stream.agents.outbox import Outbox, Outgoing
 from mts_stream.agents.partitions import Partition, Partitions
-from mts_stream.domain.messages import Message, SpreadWindow
+from mts_stream.domain.messages import Message, SignalMessage, SpreadWindow
 from mts_stream.errors import BadRecordError
 from mts_stream.log_limits import Limited
 from mts_stream.logs import get_logger
@@ -32,13 +33,14 @@ class Market:
     """Handles batches of the raw log with one engine per partition."""
 
     def __init__(
-        self, app: Any, partitions: Partitions, saved: SavedCheckpoints, outbox: Outbox,
+        self, app: Any, partitions: Partitions, saved: SavedCheckpoints, outbox: Outbox, lag: EventLag,
         read: RecordReader = decode_record,
     ) -> None:  # fmt: skip
         self._app = app
         self._partitions = partitions
         self._saved = saved
         self._outbox = outbox
+        self._lag = lag
         self._read = read
         self._dead_letter_lines = Limited(every_s=DEAD_LETTER_LINE_S)
         self._holes: dict[TP, tuple[int, float]] = {}  # offsets that did not arrive, and since when
@@ -52,7 +54,8 @@ class Market:
             partition = await self._partition(tp.partition, generation, begin)
             if not self._follows(tp, partition, begin, records[0][0]):
                 return
-            await _Batch(partition, self._outbox, self._read, self._dead_letter_lines).run(records)
+            newest_ns = await _Batch(partition, self._outbox, self._read, self._dead_letter_lines).run(records)
+            self._lag.handled(tp.partition, newest_ns, time.time_ns())
             partition.position = max(partition.position or 0, records[-1][0] + 1)
             partition.handled_at = time.monotonic()
         self._app.health.handled(tp, partition.position)
@@ -106,9 +109,11 @@ class _Batch:
         self._handled: Counter[str] = Counter()
         self._results: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
+        self._stale: Counter[str] = Counter()
         self._newest_ns = 0
 
-    async def run(self, records: list[BatchRecord]) -> None:
+    async def run(self, records: list[BatchRecord]) -> int:
+        """Handle the records; gives the newest event time among them, 0 where none has one."""
         yielded_at = time.monotonic()
         for offset, _, value, _ in records:
             self._on_record(offset, value)
@@ -118,6 +123,7 @@ class _Batch:
                 yielded_at = time.monotonic()
         await self._send()
         self._count()
+        return self._newest_ns
 
     def _on_record(self, offset: int, value: bytes | None) -> None:
         try:
@@ -136,7 +142,10 @@ class _Batch:
         self._results[topic] += 1
         if isinstance(message, SpreadWindow):
             self._outcomes.update(message.outcomes)
-        self._out.append(Outgoing(topic, key_of(message), encode_message(message, time.time_ns()), headers_of(message)))
+        emitted_ns = time.time_ns()
+        if isinstance(message, SignalMessage) and message.expires_ns <= emitted_ns:
+            self._stale[message.type] += 1
+        self._out.append(Outgoing(topic, key_of(message), encode_message(message, emitted_ns), headers_of(message)))
 
     def _dead(self, error: BadRecordError, offset: int, value: bytes | None) -> None:
         self._handled["dead"] += 1
@@ -165,5 +174,5 @@ class _Batch:
             metrics.RESULTS.labels(topic).inc(count)
         for outcome, count in self._outcomes.items():
             metrics.OUTCOMES.labels(outcome).inc(count)
-        if self._newest_ns:
-            metrics.EVENT_LAG.set(time.time() - self._newest_ns / 1e9)
+        for kind, count in self._stale.items():
+            metrics.STALE_SIGNALS.labels(kind).inc(count)

@@ -9,6 +9,7 @@ from faust.types import TP
 from mts_stream import metrics
 from mts_stream.agents import market
 from mts_stream.agents.checkpoints import SavedCheckpoints
+from mts_stream.agents.lag import EventLag
 from mts_stream.agents.market import Market
 from mts_stream.agents.outbox import Outbox
 from mts_stream.agents.partitions import Partitions
@@ -26,7 +27,7 @@ class Desk:
         self.app = FakeApp()
         self.partitions = Partitions(CountingEngine)
         self.saved = SavedCheckpoints()
-        self.market = Market(self.app, self.partitions, self.saved, Outbox(self.app, 10_000))
+        self.market = Market(self.app, self.partitions, self.saved, Outbox(self.app, 10_000), EventLag(2000))
 
     async def batch(self, first: int, *values: bytes, generation: int = 1) -> None:
         """One batch of partition 0."""
