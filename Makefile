@@ -47,8 +47,27 @@ format: install ## Put the code into its form
 	$(BIN)/ruff format $(SOURCES)
 
 .PHONY: bench
-bench: install ## Measure (not part of the tests)
+bench: install ## Measure our parts (not part of the tests); ARGS="-k engine" for some
 	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -s -o "python_files=bench_*.py" $(ARGS)
+
+.PHONY: race
+race: install peers ## The same job in nine engines on one broker, with the bars (ARGS="--quick" or "--json")
+	$(BIN)/python -m tests.benchmarks.same_job $(ARGS)
+
+PEERS := build/peers
+STREAMS := build/kafka-streams/same-job.jar
+
+.PHONY: peers
+peers: install $(PEERS)/.installed $(STREAMS) ## Install the engines that `make race` compares with, in an environment of their own
+
+$(PEERS)/.installed: tests/benchmarks/same_job/peers/requirements.txt
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(STREAMS): tests/benchmarks/kafka_streams/pom.xml $(wildcard tests/benchmarks/kafka_streams/src/main/java/samejob/*.java)
+	@if command -v mvn javac >/dev/null; then mvn -q -B -f $< package && touch $@; \
+	else echo "make: no mvn or no javac found (Debian: maven, default-jdk-headless); kafka_streams is left out" >&2; fi
 
 .PHONY: load
 load: install ## 800 books, 8,000 and 40,000 records/s into a real broker: nothing lost, order kept (5 min)

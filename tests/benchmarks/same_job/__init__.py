@@ -1,0 +1,1 @@
+"""The same job on the same messages of one broker, in nine engines."""
