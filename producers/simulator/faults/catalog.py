@@ -22,7 +22,9 @@ class FaultKind:
 
     `params`: the values a schedule draws from; the first is the default. `counted`: the parameter that says how often
     it bites before it is over. `provoked_by`: what makes it bite in a schedule, a `cut` of the market's sockets (it
-    shows when clients subscribe) or a `gap` in a book (it shows when clients ask for a snapshot).
+    shows when clients subscribe) or a `gap` in a book (it shows when clients ask for a snapshot). `settles_s`: how long
+    after its end the clients of its place need to be connected and to ask again (pauses, backoff); 0 for what concerns
+    one book alone, or no connection and no request.
     """
 
     name: str
@@ -32,10 +34,18 @@ class FaultKind:
     params: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     counted: str | None = None
     provoked_by: str | None = None
+    settles_s: float = 0.0
     mixed: bool = True
     once: bool = False
 
+    @property
+    def disturbs_s(self) -> float:
+        """From its begin until its place is as it was before, at the most."""
+        longest_s = self.duration_s[1] + max(self.params.get("delay_s", (0.0,)))
+        return longest_s + self.settles_s if self.settles_s else 0.0
 
+
+BROKEN_BODIES = ("truncated", "html", "empty", "other")
 CLOSE_CODES = (1000, 1001, 1006, 1008, 1011)
 
 _FRAMES = (
@@ -49,30 +59,30 @@ _BOOKS = (
     FaultKind("crossed_book", BOOK, (0.5, 1.5), params={"slots": (3, 2, 6)}),
 )
 _SOCKETS = (
-    FaultKind("half_open", MARKET, (8, 8)),
-    FaultKind("connection_refused", MARKET, (2, 4)),
-    *(FaultKind(f"close_{code}", MARKET, (0, 0)) for code in CLOSE_CODES),
-    FaultKind("venue_restart", VENUE, (0, 0)),
-    FaultKind("server_shutdown", MARKET, (2, 4), legs=((BINANCE, SPOT),)),
+    FaultKind("half_open", MARKET, (8, 8), settles_s=1),
+    FaultKind("connection_refused", MARKET, (2, 4), settles_s=4),
+    *(FaultKind(f"close_{code}", MARKET, (0, 0), settles_s=3) for code in CLOSE_CODES),
+    FaultKind("venue_restart", VENUE, (0, 0), settles_s=3),
+    FaultKind("server_shutdown", MARKET, (2, 4), legs=((BINANCE, SPOT),), settles_s=3),
 )
 _SUBSCRIBING: tuple[FaultKind, ...] = (
     *(
-        FaultKind(f"ack_{how}", MARKET, (8, 8), params={"times": (1, 2)}, counted="times", provoked_by="cut")
+        FaultKind(
+            f"ack_{how}", MARKET, (8, 8), params={"times": (1, 2)}, counted="times", provoked_by="cut", settles_s=1
+        )
         for how in ("failure", "wrong_id", "missing")
     ),
-    FaultKind("silent_stream", BOOK, (6, 6), params={"listed": (True, False)}, provoked_by="cut"),
+    FaultKind("silent_stream", BOOK, (6, 6), params={"listed": (True, False)}, provoked_by="cut", settles_s=2),
 )
 _REST = (
-    FaultKind("rest_429", MARKET, (2, 4), provoked_by="gap"),
-    FaultKind("rest_418", MARKET, (3, 5), legs=BINANCE_LEGS, provoked_by="gap"),
-    FaultKind("slow_rest", MARKET, (3, 3), params={"delay_s": (3.0, 1.5, 6.0)}, provoked_by="gap"),
-    FaultKind("rest_5xx", MARKET, (2, 4), params={"status": (503, 500, 502, 504)}, provoked_by="gap"),
-    FaultKind(
-        "malformed_rest", MARKET, (2, 4), params={"how": ("truncated", "html", "empty", "other")}, provoked_by="gap"
-    ),
-    FaultKind("rest_10006", MARKET, (2, 4), legs=((BYBIT, SPOT), (BYBIT, PERP)), mixed=False),
-    FaultKind("region_403", MARKET, (FOREVER_S, FOREVER_S), mixed=False),
-    FaultKind("region_451", MARKET, (FOREVER_S, FOREVER_S), legs=BINANCE_LEGS, mixed=False),
+    FaultKind("rest_429", MARKET, (2, 4), provoked_by="gap", settles_s=2),
+    FaultKind("rest_418", MARKET, (3, 5), legs=BINANCE_LEGS, provoked_by="gap", settles_s=2),
+    FaultKind("slow_rest", MARKET, (3, 3), params={"delay_s": (3.0, 1.5, 6.0)}, provoked_by="gap", settles_s=1),
+    FaultKind("rest_5xx", MARKET, (2, 4), params={"status": (503, 500, 502, 504)}, provoked_by="gap", settles_s=3),
+    FaultKind("malformed_rest", MARKET, (2, 4), params={"how": BROKEN_BODIES}, provoked_by="gap", settles_s=3),
+    FaultKind("rest_10006", MARKET, (2, 4), legs=((BYBIT, SPOT), (BYBIT, PERP)), settles_s=2, mixed=False),
+    FaultKind("region_403", MARKET, (FOREVER_S, FOREVER_S), settles_s=1, mixed=False),
+    FaultKind("region_451", MARKET, (FOREVER_S, FOREVER_S), legs=BINANCE_LEGS, settles_s=1, mixed=False),
 )
 _INSTRUMENTS = (
     FaultKind("funding_interval_change", BOOK, (5, 10), legs=PERP_LEGS, params={"hours": (1, 2, 4, 8)}),

@@ -1,6 +1,6 @@
 """The schedule of faults: pure, seeded, every class within a minute, at places where it can be."""
 
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 
 import pytest
 
@@ -8,7 +8,7 @@ from mts_stream.errors import SettingsError
 from producers.simulator.faults.catalog import BOOK, CATALOG, MIX, VENUE
 from producers.simulator.faults.schedule import GAP_S_MAX, FaultPlan, plan_faults
 from producers.simulator.settings import SimulatorSettings
-from producers.simulator.universe import Listing, build_universe
+from producers.simulator.universe import LEGS, Leg, Listing, build_universe
 
 FIRST_S = SimulatorSettings().first_fault_s
 
@@ -49,6 +49,52 @@ def test_faults_are_where_they_can_be(seed: int) -> None:
         assert (plan.venue, plan.market, plan.symbol) in listed or plan.symbol is None
         assert plan.market is not None or kind.scope == VENUE or plan.name == "connection_refused"
         assert all(plan.params[name] in kind.params[name] for name in plan.params)
+
+
+@pytest.mark.parametrize("pairs", [2, 5, 20])
+@pytest.mark.parametrize("seed", range(100))
+def test_a_fault_comes_when_clients_have_settled_since_the_last_one(seed: int, pairs: int) -> None:
+    """A REST fault in the pause that a 429 asked for, or a cut of sockets that are down already, would meet nobody."""
+    plans = _until(150, seed, pairs)
+    provoked = {id(after) for plan, after in pairwise(plans) if CATALOG[plan.name].provoked_by}
+    settled_s: dict[Leg, float] = {}
+    for plan in plans:
+        kind, concerned = (
+            CATALOG[plan.name],
+            [leg for leg in LEGS if leg[0] == plan.venue and plan.market in (None, leg[1])],
+        )
+        if id(plan) in provoked or not kind.settles_s:
+            continue
+        assert all(settled_s.get(leg, 0.0) <= plan.start_s for leg in concerned), plan
+        until_s = plan.start_s + plan.duration_s + plan.params.get("delay_s", 0.0) + kind.settles_s
+        settled_s |= dict.fromkeys(concerned, until_s)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_requests_are_provoked_at_a_book_that_waits_for_none(seed: int) -> None:
+    """The gap is in another book than the last fault of its leg: one that waits for a snapshot asks for no other."""
+    touched: dict[Leg, str] = {}
+    gaps = 0
+    for earlier, plan in pairwise(_until(200, seed)):
+        if plan.symbol is None or plan.market is None:
+            continue
+        if CATALOG[earlier.name].provoked_by == "gap":
+            gaps += 1
+            assert plan.name == "lost_frames" and plan.symbol != touched.get((plan.venue, plan.market))
+        touched[plan.venue, plan.market] = plan.symbol
+    assert gaps > 10
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_nothing_happens_to_a_book_that_has_ended(seed: int) -> None:
+    """No frame of a delisted book could be lost."""
+    plans = _until(150, seed, pairs=2)
+    ended = next(plan for plan in plans if plan.name == "delisting")
+    later = [plan for plan in plans if plan.start_s > ended.start_s]
+
+    assert later and all(
+        (plan.venue, plan.market, plan.symbol) != (ended.venue, ended.market, ended.symbol) for plan in later
+    )
 
 
 def test_a_delisting_happens_once_and_to_the_smallest_pair() -> None:
