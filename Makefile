@@ -66,7 +66,7 @@ $(PEERS)/.installed: tests/benchmarks/same_job/peers/requirements.txt
 	@touch $@
 
 $(STREAMS): tests/benchmarks/kafka_streams/pom.xml $(wildcard tests/benchmarks/kafka_streams/src/main/java/samejob/*.java)
-	@if command -v mvn javac >/dev/null; then mvn -q -B -f $< package && touch $@; \
+	@if command -v mvn >/dev/null && command -v javac >/dev/null; then mvn -q -B -f $< package && touch $@; \
 	else echo "make: no mvn or no javac found (Debian: maven, default-jdk-headless); kafka_streams is left out" >&2; fi
 
 .PHONY: load
