@@ -58,6 +58,10 @@ class DemoProcess:
         (found,) = [p for p in self._marked() if text in " ".join(p.cmdline()) and p.pid != self._process.pid]
         return found
 
+    def port_of(self, process: str) -> int:
+        """The port of a process's metrics, as the ready line says."""
+        return int(self.events[0]["all_metrics"][process].rsplit(":", 1)[1].split("/")[0])
+
     def end(self) -> tuple[int, float]:
         """Wait for the end; gives the exit code and how long that took."""
         begin = time.monotonic()

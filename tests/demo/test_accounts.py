@@ -69,3 +69,9 @@ def test_the_done_line_has_the_agreed_keys_in_order() -> None:
         "event", "published", "evaluated", "not_evaluated", "dead", "results", "stored", "refused", "lost", "doubled",
         "false_signals", "faults",
     ]  # fmt: skip
+
+
+def test_the_last_counts_of_a_killed_worker_are_known_to_nobody() -> None:
+    """Its results must add up all the same."""
+    assert accounts(workers_lost=["worker-2"], published=140).problems() == []
+    assert len(accounts(workers_lost=["worker-2"], missing=3).problems()) == 1

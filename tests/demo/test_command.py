@@ -40,9 +40,10 @@ def test_in_a_terminal_it_runs_until_it_is_stopped(asked: list[DemoOptions], mon
 def test_everything_that_was_asked_for_is_handed_on(asked: list[DemoOptions], tmp_path: Path) -> None:
     """Option by option."""
     line = ["--duration", "5", "--pairs", "7", "--seed", "3", "--record", str(tmp_path), "--data", str(tmp_path)]
+    line += ["--workers", "2"]
 
     assert run(["demo", *line, "--json"]) == 0
-    assert asked == [DemoOptions(5, 7, 3, tmp_path, tmp_path, True)]
+    assert asked == [DemoOptions(5, 7, 3, tmp_path, tmp_path, True, workers=2)]
 
 
 def test_without_the_extra_it_says_what_to_install(

@@ -211,3 +211,20 @@ def gone(demo: DemoProcess) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def test_of_two_workers_one_may_be_killed() -> None:
+    """Both are shown with their partitions; the other takes over, and nothing is lost, doubled or false."""
+    demo = DemoProcess("--duration", 4, "--pairs", 3, "--seed", 5, "--workers", 2, PARTITIONS="4")
+    demo.wait_for('"ready"')
+    demo.wait_for(", worker-2: ")
+    demo.child(f"--web-port {demo.port_of('worker-2')}").kill()
+    demo.wait_for("worker-2 was killed by signal 9: the others take over")
+    code, _ = demo.end()
+
+    assert code == 0, demo.written
+    done = demo.events[-1]
+    assert (done["lost"], done["doubled"], done["false_signals"], done["problems"]) == (0, 0, 0, [])
+    assert done["workers_lost"] == ["worker-2"]
+    assert "partitions of worker: 0 1 2 3" in demo.written
+    assert demo.left() == []

@@ -1,5 +1,6 @@
 """The demo's settings: the environment wins over its choices, its parts' addresses are its own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mts_stream.local.demo.options import (
     part_environment,
     ports_wanted,
     settings_of,
+    worker_environment,
 )
 from mts_stream.local.demo.truth import TruthFiles
 
@@ -73,13 +75,27 @@ def test_a_wrong_setting_is_met_before_anything_starts(monkeypatch: pytest.Monke
 
 def test_the_children_get_their_ports_and_the_market(tmp_path: Path) -> None:
     """As a user would type it."""
-    found = commands(DemoOptions(pairs=3, seed=9), ADDRESSES.ports, TruthFiles.within(tmp_path))
+    found = commands(DemoOptions(pairs=3, seed=9), ADDRESSES.ports, TruthFiles.within(tmp_path), ADDRESSES.workers)
 
     assert list(found) == ["producers", "worker", "sink", "web"]
     assert "--sim-pairs 3 --seed 9" in " ".join(found["producers"])
     assert "--faults" not in found["producers"]
-    faulty = commands(DemoOptions(faults=True), ADDRESSES.ports, TruthFiles.within(tmp_path))
+    faulty = commands(DemoOptions(faults=True), ADDRESSES.ports, TruthFiles.within(tmp_path), ADDRESSES.workers)
     assert f"--faults --fault-truth {tmp_path}" in " ".join(faulty["producers"])
     assert found["worker"][-2:] == ["--web-port", "11"]
     assert ADDRESSES.web == "http://127.0.0.1:14"
     assert ADDRESSES.metrics["producers"] == "http://127.0.0.1:13/metrics"
+
+
+def test_each_of_several_workers_has_a_port_a_directory_and_a_name_of_its_own(tmp_path: Path) -> None:
+    """The first keeps the port that the environment may have chosen."""
+    addresses = replace(ADDRESSES, more_workers=(21, 22))
+    found = commands(DemoOptions(workers=3), addresses.ports, TruthFiles.within(tmp_path), addresses.workers)
+
+    assert addresses.workers == {"worker": 11, "worker-2": 21, "worker-3": 22}
+    assert list(found) == ["producers", "worker", "worker-2", "worker-3", "sink", "web"]
+    assert found["worker-3"][-2:] == ["--web-port", "22"]
+    assert addresses.metrics["worker-2"] == "http://127.0.0.1:21/metrics"
+    settings = settings_of(worker_environment("worker-2", 21, tmp_path))
+    assert (settings.worker_instance_id, settings.worker_web_port) == ("worker-2", 21)
+    assert settings.worker_data_dir == tmp_path / "worker-2"

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mts_stream.errors import LocalPartError
 from mts_stream.local.demo.options import DemoOptions
@@ -14,7 +14,9 @@ LOG_LINES_SHOWN = 5
 PYTHON = (sys.executable, "-P", "-m")
 
 
-def commands(options: DemoOptions, ports: Mapping[str, int], truth: TruthFiles) -> dict[str, list[str]]:
+def commands(
+    options: DemoOptions, ports: Mapping[str, int], truth: TruthFiles, workers: Mapping[str, int]
+) -> dict[str, list[str]]:
     """The command of each child, as a user would type it."""
     simulate = ["--simulate", "--sim-pairs", str(options.pairs), "--seed", str(options.seed)]
     simulate += ["--truth", str(truth.episodes), "--control-file", str(truth.control)]
@@ -23,18 +25,24 @@ def commands(options: DemoOptions, ports: Mapping[str, int], truth: TruthFiles) 
     worker = ["worker", "-l", "info", "--web-port"]
     return {
         "producers": [*PYTHON, "producers", "run", *simulate, "--metrics-port", str(ports["PRODUCER_METRICS_PORT"])],
-        "worker": [*PYTHON, "faust", "-A", "mts_stream.app", *worker, str(ports["WORKER_WEB_PORT"])],
+        **{name: [*PYTHON, "faust", "-A", "mts_stream.app", *worker, str(port)] for name, port in workers.items()},
         "sink": [*PYTHON, "faust", "-A", "mts_stream.sink", *worker, str(ports["SINK_WEB_PORT"])],
         "web": [*PYTHON, "mts_stream.cli", "web", "--port", str(ports["WEB_PORT"])],
     }
 
 
 class Watched:
-    """Processes that must not end unasked; `failed` is done, with the error, when one has."""
+    """Processes that must not end unasked; `failed` is done, with the error, when one has.
+
+    Of several `workers` all but the last may: the others go on with its work, and it is told to `on_lost`.
+    """
 
     def __init__(self) -> None:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watches: dict[str, asyncio.Task[None]] = {}
+        self.workers: set[str] = set()
+        self.lost: list[str] = []
+        self.on_lost: Callable[[str], None] = lambda _: None
 
     def add(self, child: ChildProcess) -> None:
         """Watch a child that was started."""
@@ -61,6 +69,11 @@ class Watched:
 
     async def _watch(self, child: ChildProcess) -> None:
         code = await child.wait()
+        if child.name in self.workers and len(self.workers) > 1:
+            self.workers.discard(child.name)
+            self.lost.append(child.name)
+            self.on_lost(f"{ended(child, code)}: the others take over; see {child.log_path}")
+            return
         self._fail(PartEndedError(child, code))
 
     async def _watch_local(self, local: LocalParts) -> None:
@@ -76,9 +89,14 @@ class PartEndedError(LocalPartError):
     """A child ended by itself; its last words are in `last_words`."""
 
     def __init__(self, child: ChildProcess, code: int) -> None:
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        super().__init__(f"{child.name} {how} while the demo ran: see {child.log_path}")
+        super().__init__(f"{ended(child, code)} while the demo ran: see {child.log_path}")
         self.last_words = last_lines(child.log_tail())
+
+
+def ended(child: ChildProcess, code: int) -> str:
+    """How a child ended."""
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    return f"{child.name} {how}"
 
 
 def last_lines(text: str, count: int = LOG_LINES_SHOWN) -> str:

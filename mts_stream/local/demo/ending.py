@@ -73,6 +73,7 @@ class Ending:
 
     async def _drain(self, accounts: Accounts) -> None:
         settings = self.parts.settings
+        accounts.workers_lost = self.parts.watched.lost
         left = await wait_worker(settings, self._left_s())
         if left:
             accounts.unfinished.append(f"the worker is {left} records behind")

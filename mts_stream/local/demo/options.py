@@ -20,6 +20,14 @@ snapshots of a dozen lost connections a minute may use what nobody else uses of 
 PORTS = ("WORKER_WEB_PORT", "SINK_WEB_PORT", "PRODUCER_METRICS_PORT", "WEB_PORT")
 
 
+WORKER = "worker"
+
+
+def worker_name(index: int) -> str:
+    """The name of a worker in logs, metrics and its group: worker, worker-2, worker-3."""
+    return WORKER if index == 0 else f"{WORKER}-{index + 1}"
+
+
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
     """One demo: how long (None: until it is stopped), how large, which market, and what it leaves behind."""
@@ -31,6 +39,7 @@ class DemoOptions:
     data: Path | None = None
     as_json: bool = False
     faults: bool = False
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Addresses:
     kafka: str
     clickhouse: str
     ports: Mapping[str, int]
+    more_workers: tuple[int, ...] = ()  # the web ports of the second worker and on
 
     def url(self, variable: str) -> str:
         """The address of the web server whose port the variable names."""
@@ -54,7 +64,15 @@ class Addresses:
     def metrics(self) -> dict[str, str]:
         """Prometheus endpoints by process."""
         names = {"worker": "WORKER_WEB_PORT", "sink": "SINK_WEB_PORT", "producers": "PRODUCER_METRICS_PORT"}
-        return {name: f"{self.url(variable)}/metrics" for name, variable in names.items()}
+        more = {name: f"http://127.0.0.1:{port}" for name, port in self.workers.items() if name != WORKER}
+        urls = {name: self.url(variable) for name, variable in names.items()} | more
+        return {name: f"{url}/metrics" for name, url in urls.items()}
+
+    @property
+    def workers(self) -> dict[str, int]:
+        """The workers' names and web ports."""
+        ports = (self.ports["WORKER_WEB_PORT"], *self.more_workers)
+        return {worker_name(index): port for index, port in enumerate(ports)}
 
 
 def is_set(variable: str, environment: Mapping[str, str]) -> bool:
@@ -76,6 +94,13 @@ def part_environment(
         "WORKER_DATA_DIR": str(directory / "worker"),
         "SINK_DATA_DIR": str(directory / "sink"),
     }
+
+
+def worker_environment(name: str, port: int, directory: Path) -> dict[str, str]:
+    """What one of several workers has for itself: without a name, the group would deal anew at every end of one."""
+    return {
+        "WORKER_WEB_PORT": str(port), "WORKER_DATA_DIR": str(directory / name), "WORKER_INSTANCE_ID": name,
+    }  # fmt: skip
 
 
 def settings_of(part_env: Mapping[str, str]) -> Settings:

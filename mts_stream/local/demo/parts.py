@@ -5,7 +5,14 @@ import os
 from pathlib import Path
 
 from mts_stream.local.demo.children import Watched, commands, stop_all
-from mts_stream.local.demo.options import Addresses, DemoOptions, part_environment, ports_wanted, settings_of
+from mts_stream.local.demo.options import (
+    Addresses,
+    DemoOptions,
+    part_environment,
+    ports_wanted,
+    settings_of,
+    worker_environment,
+)  # fmt: skip
 from mts_stream.local.demo.threads import in_thread
 from mts_stream.local.demo.timeline import Timeline
 from mts_stream.local.demo.truth import TruthFiles
@@ -46,11 +53,11 @@ class DemoParts:
     async def start_local(self) -> None:
         """Kafka and ClickHouse, and the topics; raises LocalPartError, SettingsError."""
         wanted = ports_wanted()
-        free = iter(free_ports(len(wanted)))
+        free = iter(free_ports(len(wanted) + self.options.workers - 1))
         ports = {name: port or next(free) for name, port in wanted.items()}
         await self._local.start()
         self.watched.add_local(self._local)
-        self.addresses = Addresses(self._local.kafka, self._local.clickhouse, ports)
+        self.addresses = Addresses(self._local.kafka, self._local.clickhouse, ports, tuple(free))
         self._environment = part_environment(self.addresses, self.directory, os.environ, self.options.faults)
         self.settings = settings_of(self._environment)
         self._timeline.mark("local_parts", "Kafka and ClickHouse answer")
@@ -58,11 +65,16 @@ class DemoParts:
         self._timeline.mark("topics")
 
     async def start_children(self) -> None:
-        """The four children, side by side."""
+        """All children, side by side."""
         self.truth.control.unlink(missing_ok=True)  # an earlier run's simulator is gone
-        for name, command in commands(self.options, self.addresses.ports, self.truth).items():
+        workers = self.addresses.workers
+        self.watched.workers = set(workers)
+        for name, command in commands(self.options, self.addresses.ports, self.truth, workers).items():
             log = self.directory / "logs" / f"{name}.log"
-            self._children[name] = ChildProcess(name, command, log_path=log, env=self._environment)
+            own = (
+                worker_environment(name, workers[name], self.directory) if len(workers) > 1 and name in workers else {}
+            )
+            self._children[name] = ChildProcess(name, command, log_path=log, env=self._environment | own)
         await asyncio.gather(*(child.start() for child in self._children.values()))
         for child in self._children.values():
             self.watched.add(child)

@@ -23,9 +23,9 @@ from mts_stream.local.demo.summary import Outcome, summary_lines
 from mts_stream.local.demo.threads import in_thread
 from mts_stream.local.demo.timeline import Timeline
 from mts_stream.local.demo.truth import TruthWatch
-from mts_stream.local.demo.view import DemoView
+from mts_stream.local.demo.view import DemoView, shares_text
 from mts_stream.local.demo.voice import FRAMES_PER_S, Voice
-from mts_stream.local.demo.watch import MetricsWatch, ResultWatch
+from mts_stream.local.demo.watch import SCRAPE_INTERVAL_S, MetricsWatch, ResultWatch
 from mts_stream.local.disk import disk_errors
 from mts_stream.settings import load_settings
 from mts_stream.wire.topics import RAW, WORKER_GROUP
@@ -101,9 +101,10 @@ class Demo:
         await self._look_back()
         truth = TruthWatch(self.parts.truth.control, self.started_ns)
         self.results, self.metrics = ResultWatch(self.parts.settings, truth), MetricsWatch(self.parts.addresses)
+        self.parts.watched.on_lost = self.voice.say
         await self.parts.start_children()
         judging = truth.run(with_faults=self.options.faults)
-        self._watch(self.results.run(), self.metrics.run(), judging, self._first_opportunity())
+        self._watch(self.results.run(), self.metrics.run(), judging, self._first_opportunity(), self._tell_shares())
         await self._until_results_flow()
         self.timeline.mark("ready", f"results flow; the page: {self.parts.addresses.web}")
         self.voice.announce(self._ready_line())
@@ -136,6 +137,16 @@ class Demo:
     async def _first_opportunity(self) -> None:
         await PageProbe(self.parts.addresses.web).wait_for("open", "closed")
         self.timeline.mark("first_opportunity", "" if self.voice.in_terminal else "the page shows an opportunity")
+
+    async def _tell_shares(self) -> None:
+        """Outside a terminal's view: who has which partitions, whenever that has changed."""
+        told: dict[str, list[int]] = {}
+        while True:
+            shares = self.metrics.figures.shares
+            if shares != told and not self.voice.in_terminal:
+                told = dict(shares)
+                self.voice.say(shares_text(told))
+            await asyncio.sleep(SCRAPE_INTERVAL_S)
 
     def _ready_line(self) -> dict[str, Any]:
         addresses = self.parts.addresses

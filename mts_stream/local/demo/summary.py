@@ -43,6 +43,7 @@ class Outcome:
             "cpu_cores": round(self.cpu_cores, 2),
             "repeats": self.accounts.repeats,
             "skipped": self.accounts.handled.skipped,
+            "workers_lost": self.accounts.workers_lost,
             "complete": not self.accounts.unfinished,
             "problems": self.accounts.problems(),
         }
@@ -111,6 +112,9 @@ def _machine(outcome: Outcome) -> Iterator[str]:
     shown = "none was seen" if first is None else f"{first:.1f} s after the start"
     yield f"  first opportunity on the page: {shown}"
     memory = f"memory at most {outcome.resident_mib_peak:,.0f} MiB"
+    if outcome.accounts.workers_lost:
+        lost = ", ".join(outcome.accounts.workers_lost)
+        yield f"  {lost} ended unasked: its last counts are not among the records above, its work is with the others"
     yield f"  all processes: {memory}, CPU {outcome.cpu_cores:.2f} cores{idle}"
     if outcome.recorded is not None:
         yield f"  recorded: {outcome.recorded:,} raw records"

@@ -31,6 +31,7 @@ class Figures:
     results_s: float = 0.0
     resident_mib: float = 0.0
     idle_share: float | None = None
+    shares: dict[str, list[int]] = field(default_factory=dict)  # of several workers: who has which partitions
 
 
 @dataclass(slots=True)
@@ -75,12 +76,23 @@ class DemoView:
             Text(f"  page {self.web}"),
             Text(f"  Kafka {self.kafka}   ClickHouse {self.clickhouse}", style=DIM),
             *faults,
+            *(
+                [Text(f"  {shares_text(self.figures.shares)}", no_wrap=True, overflow="ellipsis")]
+                if self.figures.shares
+                else []
+            ),
         )
 
 
 def faults_line(faults: list[FaultRow]) -> Text:
     """The faults in force, cut where the terminal ends."""
     return Text(f"  faults {in_force(faults)}", style="yellow", no_wrap=True, overflow="ellipsis")
+
+
+def shares_text(shares: dict[str, list[int]]) -> str:
+    """Which worker has which partitions."""
+    told = (f"{worker}: {' '.join(map(str, partitions)) or 'none'}" for worker, partitions in shares.items())
+    return f"partitions of {', '.join(told)}"
 
 
 def query(clickhouse: str, database: str, wide: bool) -> str:

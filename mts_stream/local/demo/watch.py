@@ -66,6 +66,7 @@ class MetricsWatch:
     addresses: Addresses
     figures: Figures = field(default_factory=Figures)
     counters: dict[str, Counters] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
     resident_mib_peak: float = 0.0
     idle_shares: list[float] = field(default_factory=list)
     cores: Rate = field(default_factory=lambda: Rate(window_s=math.inf))
@@ -93,18 +94,28 @@ class MetricsWatch:
                 async with session.get(url) as answer:
                     if answer.status == 200:
                         self.counters[process] = read_counters(await answer.text())
+                        self.silent.discard(process)
             except (aiohttp.ClientError, TimeoutError, ValueError):
-                continue
+                self.silent.add(process)
         now = time.monotonic()
         self._records.add(now, self.handled().total)
         self._evaluated.add(now, self.handled().evaluated)
         self.figures.records_s, self.figures.evaluations_s = self._records.per_s, self._evaluated.per_s
+        self.figures.shares = self.shares() if len(self.addresses.workers) > 1 else {}
 
     def handled(self) -> Handled:
         """What the worker did with the records, as it last said."""
-        counters = self.counters.get("worker", {})
         names = ("evaluated", "not_evaluated", "dead", "skipped")
-        return Handled(*(total(counters, "mts_records_total", [name]) for name in names))
+        workers = [self.counters.get(worker, {}) for worker in self.addresses.workers]
+        return Handled(*(sum(total(each, "mts_records_total", [name]) for each in workers) for name in names))
+
+    def shares(self) -> dict[str, list[int]]:
+        """Which partitions each worker that answers works on, as it last said."""
+        return {
+            worker: sorted(int(label) for name, label in self.counters[worker] if name == "mts_event_lag_seconds")
+            for worker in self.addresses.workers
+            if worker in self.counters and worker not in self.silent
+        }
 
     def _measure(self) -> None:
         self.figures.resident_mib, cpu_s = usage()
