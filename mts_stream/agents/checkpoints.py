@@ -2,9 +2,13 @@
 
 Each step waits for the one before: a checkpoint that were durable before its results would lose them, since the
 replay after a crash skips what a checkpoint holds. Keys: the pair, and `@<partition>` for its status clock.
+
+A pair with four books of some 250 levels a side is 74 kB, compressed 22 kB for 0.2 ms: of 800 pairs a restart reads
+18 MB instead of 59, for each time that the changelog holds them.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -18,7 +22,14 @@ from mts_stream.agents.partitions import CLOCK, Partition, Partitions
 from mts_stream.logs import get_logger
 from mts_stream.wire import topics
 
-VERSION = 1
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+VERSION = 2
+VERSION_JSON = 1  # its values were JSON, and begin as such
+COMPRESSION = 1
 IDLE_S = 1.5  # status records come every second: a longer silence means that the producers are gone
 WRITES_MAX = 64  # in flight at once; Faust's conductor stops at 100
 YIELD_S = 0.02
@@ -27,11 +38,23 @@ log = get_logger("mts_stream.checkpoints")
 
 
 class Checkpoint(msgspec.Struct):
-    """The value in the changelog: the raw offset that the snapshot includes, and the snapshot as JSON."""
+    """The value in the changelog, in msgpack: the raw offset that the snapshot includes, and the snapshot in zstd."""
 
     v: int
     offset: int
-    snapshot: msgspec.Raw
+    snapshot: bytes
+
+    @classmethod
+    def of(cls, offset: int, data: bytes) -> "Checkpoint":
+        """The checkpoint of an engine's snapshot."""
+        return cls(VERSION, offset, zstd.compress(data, COMPRESSION))
+
+    def data(self) -> bytes:
+        """The engine's snapshot; raises ValueError where it is damaged."""
+        try:
+            return bytes(zstd.decompress(self.snapshot))
+        except zstd.ZstdError as error:
+            raise ValueError(f"broken: {error}") from error
 
 
 class Taken(NamedTuple):
@@ -42,8 +65,8 @@ class Taken(NamedTuple):
     checkpoint: Checkpoint
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Checkpoint)
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Checkpoint)
 
 
 def table_key(partition: int, key: str) -> bytes:
@@ -92,6 +115,9 @@ class SavedCheckpoints:
     def _decode(self, message: Any) -> Checkpoint | None:
         if message.value is None:
             return None
+        if message.value.startswith(b"{"):
+            ignore_checkpoint(message.partition, message.key, f"unknown version {VERSION_JSON}")
+            return None
         try:
             checkpoint = _decoder.decode(message.value)
         except msgspec.DecodeError as error:
@@ -114,7 +140,7 @@ async def restore(partition: Partition, saved: dict[bytes, Checkpoint]) -> None:
     started = time.monotonic()
     for key in sorted(saved, key=lambda k: (engine_key(k) != CLOCK, k)):
         try:
-            partition.engine.restore(engine_key(key), bytes(saved[key].snapshot))
+            partition.engine.restore(engine_key(key), saved[key].data())
         except ValueError as error:
             ignore_checkpoint(partition.number, key, str(error))
         if time.monotonic() - started > YIELD_S:
@@ -155,7 +181,7 @@ class Checkpointer:
             idle = now - partition.handled_at > IDLE_S
             for key in partition.due_keys(now, self._interval_s, everything=everything or idle):
                 offset, data = partition.take(key)
-                taken.append(Taken(partition, key, Checkpoint(VERSION, offset, msgspec.Raw(data))))
+                taken.append(Taken(partition, key, Checkpoint.of(offset, data)))
                 if time.monotonic() - yielded_at > YIELD_S:
                     await asyncio.sleep(0)
                     yielded_at = time.monotonic()

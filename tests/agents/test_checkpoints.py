@@ -4,13 +4,22 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mts_stream import metrics
-from mts_stream.agents.checkpoints import Checkpointer, SavedCheckpoints, engine_key, restore, table_key
+from mts_stream.agents.checkpoints import (
+    VERSION,
+    Checkpoint,
+    Checkpointer,
+    SavedCheckpoints,
+    engine_key,
+    restore,
+    table_key,
+)
 from mts_stream.agents.outbox import Outbox, Outgoing
 from mts_stream.agents.partitions import Partition, Partitions
 from mts_stream.errors import DeliveryError
@@ -42,9 +51,11 @@ def changelog(key: bytes, value: bytes | None, partition: int = 0) -> Any:
     return SimpleNamespace(message=SimpleNamespace(partition=partition, key=key, value=value))
 
 
-def saved_value(offset: int, count: int = 0, version: int = 1) -> bytes:
+def saved_value(offset: int, count: int = 0, version: int = VERSION) -> bytes:
     """A checkpoint's value."""
-    return f'{{"v":{version},"offset":{offset},"snapshot":[{offset},{count}]}}'.encode()
+    checkpoint = Checkpoint.of(offset, b"[%d,%d]" % (offset, count))
+    checkpoint.v = version
+    return msgspec.msgpack.encode(checkpoint)
 
 
 def test_keys_of_the_table() -> None:
@@ -155,8 +166,10 @@ async def test_the_highest_offset_wins(offsets: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"\xff", b"{}", b"[1]", saved_value(7, version=2), saved_value(1).replace(b"1", b'"x"', 1)]
-)
+    "value",
+    [b"\xff", b"", b"[1]", b'{"v":1,"offset":7,"snapshot":[7,0]}', saved_value(7, version=99), saved_value(1)[:-1],
+     msgspec.msgpack.encode({"v": VERSION, "offset": "7", "snapshot": b""})],
+)  # fmt: skip
 async def test_a_checkpoint_that_cannot_be_read_is_counted_and_left_out(value: bytes) -> None:
     """Broken, or of another version: its pair is rebuilt from the log; the good one beside it is kept."""
     before = metrics.CHECKPOINTS_IGNORED._value.get()
@@ -204,3 +217,16 @@ async def test_restoring_gives_the_engine_its_state() -> None:
     assert partition.engine.pairs == {"a": CountingPair(4, None, 2)}
     assert partition.engine.clock.offset == 6
     assert metrics.CHECKPOINTS_IGNORED._value.get() == before + 1
+
+
+async def test_a_snapshot_that_is_damaged_is_named_and_left_out() -> None:
+    """Its bytes changed on the way, or nonsense under a good frame: the pairs beside it are restored."""
+    damaged = Checkpoint(VERSION, 4, Checkpoint.of(4, b"[4,2]").snapshot[:-2])
+    saved = {b"a": damaged, b"b": Checkpoint.of(5, b"[5,2]"), b"c": Checkpoint.of(6, b"no json")}
+    before = metrics.CHECKPOINTS_IGNORED._value.get()
+    partition = Partition(0, CountingEngine())
+
+    await restore(partition, saved)
+
+    assert partition.engine.pairs == {"b": CountingPair(5, None, 2)}
+    assert metrics.CHECKPOINTS_IGNORED._value.get() == before + 2
