@@ -34,6 +34,11 @@ conformance: install ## Books against the venues' own under every fault and 200 
 	  $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/simulation tests/conformance \
 	  tests/domain/test_book_model.py tests/producers/test_book_model.py tests/exchanges/test_fuzz.py $(ARGS)
 
+.PHONY: chaos
+chaos: install ## Workers killed, joined, left and frozen, a broker that stops: the digest of all results stays (SEEDS=5)
+	CHAOS_SEEDS=$${SEEDS:-5} CHAOS_DISTURBANCES=$${DISTURBANCES:-6} \
+	  $(BIN)/python -m pytest tests/chaos -p no:cacheprovider -s $(ARGS)
+
 .PHONY: lint
 lint: install ## Style, types and layers
 	$(BIN)/ruff check $(SOURCES)

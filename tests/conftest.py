@@ -15,7 +15,8 @@ pytest_plugins = ["tests.parts"]
 
 TESTS = Path(__file__).parent
 OUR_VARIABLES = frozenset(name.upper() for name in Settings.model_fields)
-LONG_FIRST = ("demo", "integration", "deploy", "browser")  # folders: so no worker is left with a long test at the end
+# Folders: so no worker is left with a long test at the end.
+LONG_FIRST = ("demo", "integration", "chaos", "deploy", "browser")
 RUN_VARIABLE = "MTS_TEST_RUN"
 END_S = 5.0
 

@@ -4,8 +4,10 @@ import signal
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import pytest
 
+from mts_stream.agents.checkpoints import Checkpoint
 from mts_stream.settings import Settings
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import send_all
@@ -134,6 +136,27 @@ def test_a_bug_ends_the_worker_and_commits_nothing_beyond_it(make_settings: Make
     assert Sent.of(settings).results == Expected.of(settings).results
 
 
+def test_one_broken_record_among_five_hundred_costs_one_dead_letter(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """In the middle of one batch: all else that is sent is what the engine says without that record."""
+    settings = make_settings(1)
+    lines = capture("btc", 500)
+    feed(settings, [*lines[:250], b'{"v":1,"venue":"binance","ma', *lines[250:]])
+    with Worker(settings, tmp_path) as worker:
+        until("all is committed", lambda: caught_up(settings))
+        assert worker.stop() == 0
+    sent = Sent.of(settings)
+
+    clean(settings)
+    feed(settings, lines)
+    undisturbed = Expected.of(settings)
+    assert sent.dead == {(0, 250): "not_an_envelope"} | {
+        (p, offset + (offset >= 250)): reason for (p, offset), reason in undisturbed.dead.items()
+    }
+    assert sent.results == undisturbed.results and sent.results
+
+
 def test_checkpoints_that_cannot_be_read_are_named_and_ignored(make_settings: MakeSettings, tmp_path: Path) -> None:
     """A broken one and one of an unknown version: counted, in the log, and the pairs are built from the records."""
     settings = make_settings(1)
@@ -141,9 +164,9 @@ def test_checkpoints_that_cannot_be_read_are_named_and_ignored(make_settings: Ma
     send_all(
         settings,
         [
-            (topics.CHANGELOG, b"AAA-USDT", b'{"v":99,"offset":7,"snapshot":{}}'),
+            (topics.CHANGELOG, b"AAA-USDT", msgspec.msgpack.encode(Checkpoint(99, 7, b""))),
             (topics.CHANGELOG, b"BBB-USDT", b"\x00"),
-            (topics.CHANGELOG, b"CCC-USDT", b'{"v":1,"offset":7,"snapshot":{"v":1}}'),
+            (topics.CHANGELOG, b"CCC-USDT", msgspec.msgpack.encode(Checkpoint.of(7, b'{"v":1}'))),
         ],
     )
 

@@ -35,6 +35,7 @@ def free_port() -> int:
 
 CAPTURES = Path(__file__).parents[1] / "data" / "conformance"
 DEADLINE_S = 60.0
+Results = dict[tuple[str, str], list[str]]  # by topic and pair, in their order
 GROUPS = (topics.WORKER_GROUP, topics.SINK_GROUP)
 
 
@@ -142,7 +143,7 @@ def caught_up(settings: Settings) -> bool:
 class Expected:
     """What the engine itself says to the raw log as it stands: results by topic and pair in order, dead letters."""
 
-    results: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    results: Results = field(default_factory=dict)
     dead: dict[tuple[int, int], str] = field(default_factory=dict)
     records: int = 0
 
@@ -175,7 +176,7 @@ def bare(value: bytes) -> str:
 class Sent:
     """What stands on the result topics: distinct results in order of their first appearance, and how many repeats."""
 
-    results: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    results: Results = field(default_factory=dict)
     dead: dict[tuple[int, int], str] = field(default_factory=dict)
     repeats: int = 0
 
@@ -204,6 +205,7 @@ class Worker:
         self, settings: Settings, directory: Path, app: str = "mts_stream.app", port: int = 0, **environment: str
     ) -> None:
         self.port = port or free_port()
+        self.name = environment.get("WORKER_INSTANCE_ID", "")
         self.log = directory / f"worker-{self.port}.log"
         variables = {
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
