@@ -19,6 +19,7 @@ from mts_stream.domain.kernel import Kernel
 from mts_stream.kernels import kernel_in_use
 from mts_stream.settings import Settings
 from mts_stream.wire import topics
+from mts_stream.wire.kafka import results_producer
 from mts_stream.wire.reading import record_reader
 from mts_stream.worker import WorkerApp, create_worker, settings_or_exit
 
@@ -40,7 +41,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     )  # fmt: skip
     kernel = kernel_in_use(settings.kernel)
     partitions = Partitions(new_engine or _engine(settings, kernel))
-    outbox = Outbox(app, settings.results_unsent_max)
+    outbox = Outbox(lambda: results_producer(settings), settings.results_unsent_max)
     lag = EventLag(settings.max_lag_ms)
     app.health.details = lambda: {"lag_s": round(lag.max_s, 3), "late_partitions": lag.late}
     market = Market(app, partitions, saved, outbox, lag, record_reader(kernel.name))

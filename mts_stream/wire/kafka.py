@@ -12,6 +12,8 @@ from mts_stream.settings import Settings
 from mts_stream.wire.topics import TOPICS, Topic
 
 ANSWER_S = 10.0
+RESULTS_LINGER_MS = 1
+RESULTS_KIB_MAX = 65_536
 SHOWN_POLL_S = 0.05
 POLL_RECORDS = 500
 LEADER_WAIT_S = 0.05
@@ -65,6 +67,17 @@ def producer_config(settings: Settings, **more: Any) -> dict[str, Any]:
         }
         | more,
     )
+
+
+def results_producer(settings: Settings) -> Any:
+    """The worker's producer of results: keeps what it took until the broker has it, and lets nothing wait long."""
+    limits = {
+        "queue.buffering.max.messages": 2 * settings.results_unsent_max,  # the outbox is what bounds it
+        "queue.buffering.max.kbytes": RESULTS_KIB_MAX,
+        "message.timeout.ms": 0,
+        "linger.ms": RESULTS_LINGER_MS,
+    }
+    return Producer(producer_config(settings, **limits), logger=None)
 
 
 def _unavailable(settings: Settings, error: object) -> KafkaUnavailableError:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -24,25 +24,32 @@ class FakeProducer:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes | None, bytes, int]] = []
-        self.unconfirmed: list[asyncio.Future[None]] = []
+        self.unconfirmed: list[Callable[[Any, Any], None]] = []
+        self.told: list[tuple[Callable[[Any, Any], None], str | None]] = []
         self.confirms = True
 
-    async def send(self, topic: str, key: Any, value: Any, partition: Any, timestamp: Any, headers: Any) -> Any:
+    def produce(self, topic: str, *, value: Any, key: Any, partition: int, on_delivery: Any, headers: Any) -> None:
+        if self.refuses_at_once:
+            raise BufferError("queue full")
         self.sent.append((topic, key, value, partition))
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.unconfirmed.append(on_delivery)
         if self.confirms:
-            future.set_result(None)
-        else:
-            self.unconfirmed.append(future)
-        return future
+            self.confirm()
+
+    refuses_at_once = False
+
+    def poll(self, timeout: float) -> int:
+        told, self.told = self.told, []
+        for on_delivery, error in told:
+            on_delivery(error, None)
+        return len(told)
 
     def confirm(self, count: int | None = None) -> None:
-        for future in self.unconfirmed[:count]:
-            future.set_result(None)
+        self.told += [(on_delivery, None) for on_delivery in self.unconfirmed[:count]]
         del self.unconfirmed[:count]
 
     def refuse(self) -> None:
-        self.unconfirmed.pop(0).set_exception(RuntimeError("message too large"))
+        self.told.append((self.unconfirmed.pop(0), "message too large"))
 
 
 class FakeTable:

@@ -33,7 +33,7 @@ class Desk:
     def __init__(self, interval_s: float = 10.0) -> None:
         self.app = FakeApp()
         self.partitions = Partitions(CountingEngine)
-        self.outbox = Outbox(self.app, 1000)
+        self.outbox = Outbox(lambda: self.app.producer, 1000)
         self.saved = SavedCheckpoints()
         self.checkpointer = Checkpointer(self.app, self.app.table, self.partitions, self.saved, self.outbox, interval_s)
 

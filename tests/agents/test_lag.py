@@ -118,7 +118,11 @@ async def _signals(lines: list[bytes], now_ns: int, monkeypatch: pytest.MonkeyPa
     """The signals that a worker sends of these records at this time, and how many it counted as stale."""
     app, economics = FakeApp(), Settings().economics()
     market = Market(
-        app, Partitions(lambda: PartitionEngine(economics)), SavedCheckpoints(), Outbox(app, 10**6), EventLag(2000)
+        app,
+        Partitions(lambda: PartitionEngine(economics)),
+        SavedCheckpoints(),
+        Outbox(lambda: app.producer, 10**6),
+        EventLag(2000),
     )
     monkeypatch.setattr(time, "time_ns", lambda: now_ns)
     before = _stale()

@@ -27,7 +27,9 @@ class Desk:
         self.app = FakeApp()
         self.partitions = Partitions(CountingEngine)
         self.saved = SavedCheckpoints()
-        self.market = Market(self.app, self.partitions, self.saved, Outbox(self.app, 10_000), EventLag(2000))
+        self.market = Market(
+            self.app, self.partitions, self.saved, Outbox(lambda: self.app.producer, 10_000), EventLag(2000)
+        )
 
     async def batch(self, first: int, *values: bytes, generation: int = 1) -> None:
         """One batch of partition 0."""

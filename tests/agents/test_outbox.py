@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mts_stream.agents.outbox import Outbox, Outgoing
+from mts_stream.agents.outbox import POLL_S, Outbox, Outgoing
 from mts_stream.errors import DeliveryError
 from tests.agents.fakes import FakeApp
 
@@ -16,14 +16,13 @@ def some(count: int) -> list[Outgoing]:
 
 async def settle() -> None:
     """Let every task that can move do so."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await asyncio.sleep(20 * POLL_S)
 
 
 async def test_records_go_out_in_their_order_to_their_partition() -> None:
     """What is handed over first is sent first, to the partition of the raw record."""
     app = FakeApp()
-    outbox = Outbox(app, 100)
+    outbox = Outbox(lambda: app.producer, 100)
 
     await outbox.send(3, some(5))
 
@@ -34,7 +33,7 @@ async def test_sending_waits_at_the_limit() -> None:
     """With `limit` records unconfirmed nothing more is handed over until one is confirmed."""
     app = FakeApp()
     app.producer.confirms = False
-    outbox = Outbox(app, 3)
+    outbox = Outbox(lambda: app.producer, 3)
 
     sending = asyncio.create_task(outbox.send(0, some(5)))
     await settle()
@@ -50,7 +49,7 @@ async def test_confirmed_waits_for_all_that_went_before() -> None:
     """It returns when the last record handed over before the call is confirmed, not sooner."""
     app = FakeApp()
     app.producer.confirms = False
-    outbox = Outbox(app, 100)
+    outbox = Outbox(lambda: app.producer, 100)
     await outbox.send(0, some(3))
 
     waiting = asyncio.create_task(outbox.confirmed())
@@ -68,7 +67,7 @@ async def test_two_waiters_both_return() -> None:
     """The checkpointer and a full outbox may wait for the same record."""
     app = FakeApp()
     app.producer.confirms = False
-    outbox = Outbox(app, 2)
+    outbox = Outbox(lambda: app.producer, 2)
     await outbox.send(0, some(2))
 
     tasks = [asyncio.create_task(outbox.confirmed()), asyncio.create_task(outbox.send(0, some(1)))]
@@ -83,7 +82,7 @@ async def test_a_refused_record_raises() -> None:
     """A record that Kafka did not take stops the worker: its offset must never be committed."""
     app = FakeApp()
     app.producer.confirms = False
-    outbox = Outbox(app, 100)
+    outbox = Outbox(lambda: app.producer, 100)
     await outbox.send(0, some(1))
     app.producer.refuse()
 
@@ -95,7 +94,7 @@ async def test_a_cancelled_waiter_does_not_cancel_the_delivery() -> None:
     """A worker that stops gives up waiting; the record is still on its way, and the last checkpoint waits for it."""
     app = FakeApp()
     app.producer.confirms = False
-    outbox = Outbox(app, 100)
+    outbox = Outbox(lambda: app.producer, 100)
     await outbox.send(0, some(1))
     waiting = asyncio.create_task(outbox.confirmed())
     await settle()
@@ -104,3 +103,28 @@ async def test_a_cancelled_waiter_does_not_cancel_the_delivery() -> None:
 
     app.producer.confirm()
     await outbox.confirmed()
+
+
+async def test_a_record_that_is_not_even_taken_raises() -> None:
+    """As one that is refused later."""
+    app = FakeApp()
+    app.producer.refuses_at_once = True
+
+    with pytest.raises(DeliveryError, match=r"for mts\.signals-2"):
+        await Outbox(lambda: app.producer, 100).send(2, some(1))
+
+
+async def test_a_parcel_that_waits_for_room_is_not_confirmed_by_its_first_half() -> None:
+    """Who asks meanwhile waits for all of it."""
+    app = FakeApp()
+    app.producer.confirms = False
+    outbox = Outbox(lambda: app.producer, 2)
+    sending = asyncio.create_task(outbox.send(0, some(3)))
+    await settle()
+    waiting = asyncio.create_task(outbox.confirmed())
+    app.producer.confirm()
+    await settle()
+    assert (sending.done(), waiting.done(), len(outbox)) == (True, False, 1)
+
+    app.producer.confirm()
+    await waiting

@@ -12,6 +12,7 @@ from faust.types import TP
 from mts_stream import transport
 from mts_stream.agents.outbox import Outbox, Outgoing
 from mts_stream.settings import load_settings
+from mts_stream.wire.kafka import results_producer
 from mts_stream.worker import create_worker
 from tests.benchmarks.same_job.engines.running import Meter, Options, job_of, main
 
@@ -27,7 +28,7 @@ def run(given: Options, meter: Meter) -> None:
     )  # fmt: skip
     app.conf.web_enabled = False
     source = transport.batch_topic(app, given.topic, given.partitions)
-    outbox = Outbox(app, settings.results_unsent_max)
+    outbox = Outbox(lambda: results_producer(settings), settings.results_unsent_max)
     job = job_of(given)
     position: dict[TP, int] = {}
 
