@@ -43,6 +43,11 @@ PAIRS = _gauge(_WORKER, "mts_pairs", "Pairs whose engines this worker holds")
 OPEN_OPPORTUNITIES = _gauge(_WORKER, "mts_open_opportunities", "Opportunities open now")
 COMMITTED_OFFSET = _gauge(_WORKER, "mts_committed_offset", "Low-water offset committed", "partition")
 REWINDS = _counter(_READERS, "mts_rewinds_total", "Batches out of order that made the transport seek back")
+FETCH_QUEUED = _gauge(_READERS, "mts_fetch_queued_records", "Records fetched and not yet handed to an agent")
+FETCH_QUEUED_BYTES = _gauge(_READERS, "mts_fetch_queued_bytes", "Size of the records fetched and not yet handed to an agent")
+FETCH_RTT = _gauge(_READERS, "mts_fetch_rtt_seconds", "Mean time of a request of the last 5 s at the slowest broker")
+FETCH_LAG = _gauge(_READERS, "mts_fetch_lag_records", "Records not yet handed to an agent", "topic", "partition")
+FETCH_ERRORS = _counter(_READERS, "mts_fetch_errors_total", "Errors that fetching met, by librdkafka's name", "name")
 
 # Sink
 ROWS_STORED = _counter(_SINK, "mts_rows_stored_total", "Rows confirmed by ClickHouse", "table")

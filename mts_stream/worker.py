@@ -124,8 +124,8 @@ def create_worker(
     """
     configure_logging(settings, process)
     app = WorkerApp(group, **faust_options(settings, web_port=web_port, data_dir=data_dir, instance_id=instance_id))
-    app.settings, app.process = settings, process
-    transport.configure(app, batched=batched)
+    app.process = process
+    transport.configure(app, settings, batched=batched)
     app.health = WorkerHealth(app)
     app.on_worker_init.connect(_use_uvloop, weak=False)
     _add_pages(app)

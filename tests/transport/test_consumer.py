@@ -1,52 +1,84 @@
 """The batch transport: in one generation a partition's batches follow each other without hole or repeat."""
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import faust
 import pytest
-from aiokafka.errors import IllegalStateError
+from confluent_kafka import KafkaError, KafkaException
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mts_stream import metrics, transport
 from mts_stream.settings import Settings
-from mts_stream.transport import Consumer
+from mts_stream.transport.consumer import Consumer
+from mts_stream.transport.plane import BatchRecord
 from tests.agents.fakes import FakeApp
 
 TP0, CHANGELOG = TP("mts.raw", 0), TP("log", 0)
 
 
-class Fetching(Consumer):
-    """The consumer with a scripted broker below it: what is fetched, and where it is told to seek."""
+Batches = dict[TP, list[BatchRecord]]
 
-    def __init__(self, *fetched: dict[TP, list[Any]]) -> None:
-        app = faust.App("t", broker="batch://127.0.0.1:1", store="memory://")
-        transport.configure(app, batched={"mts.raw"})
-        app.consumer_generation_id = 1
-        super().__init__(app.transport, lambda m: None, lambda r: None, lambda a: None)
+
+class FakePlane:
+    """Gives what the script says, and notes what it is told."""
+
+    def __init__(self, *fetched: Batches) -> None:
         self.fetched = list(fetched)
+        self.assigned: list[dict[TP, int]] = []
         self.sought: list[dict[TP, int]] = []
-        self.committed: dict[TP, int | None] = {}
-        self.log_starts = 0
+        self.paused: frozenset[TP] = frozenset()
         self.seek_fails = False
-        self._active_partitions = {TP0, CHANGELOG}
-        self._expected = {TP0: 5}
 
-    def assignment(self) -> set[TP]:
-        return {TP0, CHANGELOG}
+    async def take(self) -> Batches:
+        return self.fetched.pop(0)
+
+    async def assign(self, starts: Mapping[TP, int]) -> None:
+        self.assigned.append(dict(starts))
+
+    async def seek(self, tp: TP, offset: int) -> None:
+        if self.seek_fails:
+            raise KafkaException(KafkaError(KafkaError._STATE))
+        self.sought.append({tp: offset})
+
+    async def pause(self, partitions: frozenset[TP]) -> None:
+        self.paused = partitions
 
     def highwater(self, tp: TP) -> int:
         return 1000
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
-        return self.fetched.pop(0)
 
-    async def seek_wait(self, partitions: Any) -> None:
-        if self.seek_fails:
-            raise IllegalStateError("revoked")
-        self.sought.append(dict(partitions))
+class Fetching(Consumer):
+    """The consumer with a scripted plane and a scripted aiokafka below it."""
+
+    def __init__(self, *fetched: Batches, others: Any = None) -> None:
+        app = faust.App("t", broker="batch://127.0.0.1:1", store="memory://")
+        transport.configure(app, Settings(), batched={"mts.raw"})
+        app.consumer_generation_id = 1
+        super().__init__(app.transport, lambda m: None, lambda r: None, lambda a: None)
+        self.fake = FakePlane(*fetched)
+        self.others = others
+        self.committed: dict[TP, int | None] = {}
+        self.log_starts = 0
+        self._thread = SimpleNamespace(touch=lambda: None, highwater=lambda tp: 1000)
+        self._active_partitions = {TP0, CHANGELOG} if others else {TP0}
+        self._expected = {TP0: 5}
+
+    def _new_plane(self) -> Any:
+        return self.fake
+
+    @property
+    def sought(self) -> list[dict[TP, int]]:
+        return self.fake.sought
+
+    def assignment(self) -> set[TP]:
+        return {TP0, CHANGELOG}
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        return self.others
 
     async def seek_to_committed(self) -> Any:
         return dict(self.committed)
@@ -63,12 +95,17 @@ class Fetching(Consumer):
         return out
 
 
-def fetched(*offsets: int, tp: TP = TP0) -> dict[TP, list[Any]]:
+def fetched(*offsets: int) -> Batches:
+    """Records as the plane gives them."""
+    return {TP0: [(o, b"k", b"v%d" % o, 1000 + o) for o in offsets]}
+
+
+def changelog(*offsets: int) -> dict[TP, list[Any]]:
     """Records as aiokafka gives them."""
     return {
-        tp: [
+        CHANGELOG: [
             SimpleNamespace(
-                topic=tp.topic, partition=tp.partition, offset=o, key=b"k", value=b"v%d" % o, timestamp=1000 + o,
+                topic="log", partition=0, offset=o, key=b"k", value=b"v%d" % o, timestamp=1000 + o,
                 timestamp_type=1, headers=(), checksum=None, serialized_key_size=1, serialized_value_size=2,
             )
             for o in offsets
@@ -91,9 +128,80 @@ async def test_a_fetch_becomes_one_message_whose_value_is_the_batch() -> None:
 
 async def test_other_topics_keep_one_message_a_record() -> None:
     """Tables recover as ever."""
-    consumer = Fetching(fetched(1, 2, tp=CHANGELOG))
+    consumer = Fetching(others=changelog(1, 2))
+    consumer._expected = {}
 
     assert [m.value async for _, m in consumer.getmany(1.0)] == [b"v1", b"v2"]
+
+
+async def test_other_topics_have_their_turn_while_batches_are_read() -> None:
+    """A worker that recovers a standby, or reads a small topic, is not starved by the raw log."""
+    consumer = Fetching(fetched(5), others=changelog(1))
+
+    assert [tp async for tp, _ in consumer.getmany(1.0)] == [CHANGELOG, TP0]
+
+
+async def test_a_full_agent_stops_the_fetching_of_its_topic() -> None:
+    """Nothing is taken until its queue has room; the records wait at the broker."""
+    consumer = Fetching(fetched(5))
+    consumer.on_buffer_full(TP0)
+    assert await consumer.batches() == []
+    consumer.on_buffer_drop(TP0)
+
+    assert await consumer.batches() == [[5]]
+
+
+async def test_a_paused_partition_is_not_fetched() -> None:
+    """The plane is told of it, and of its end."""
+    other = TP("mts.raw", 1)
+    consumer = Fetching(fetched(5), fetched(6))
+    consumer._active_partitions, consumer._expected = {TP0, other}, {TP0: 5, other: 0}
+    consumer.pause_partitions({other})
+    await consumer.batches()
+    assert consumer.fake.paused == {other}
+    consumer.resume_partitions({other})
+    await consumer.batches()
+    assert consumer.fake.paused == frozenset()
+
+
+async def test_revoked_partitions_are_fetched_no_more_and_delivered_no_more() -> None:
+    """Not even the rest of a fetch of which a part was delivered."""
+    other = TP("mts.raw", 1)
+    consumer = Fetching(fetched(5) | {other: [(0, None, b"", 0)]})
+    consumer._active_partitions, consumer._expected = {TP0, other}, {TP0: 5, other: 0}
+
+    seen = []
+    async for tp, _ in consumer.getmany(1.0):
+        seen.append(tp)
+        consumer._begin_epoch()  # as when they are revoked
+
+    assert seen == [TP0]
+
+
+async def test_a_seek_that_a_rebalance_overtakes_assigns_nothing() -> None:
+    """Its offsets are the old generation's; the new one's may be further on."""
+    consumer = Fetching()
+    consumer.committed = {TP0: 7}
+
+    async def revoked_meanwhile() -> Any:
+        consumer._begin_epoch()
+        return {TP0: 7}
+
+    consumer.seek_to_committed = revoked_meanwhile  # type: ignore[method-assign]
+    await consumer.perform_seek()
+
+    assert (consumer.fake.assigned, consumer._expected) == ([], {})
+
+
+async def test_a_partition_with_records_of_which_none_is_handed_on_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """Faust's search for livelocks knows aiokafka's fetches alone, which has none of a batched partition."""
+    consumer = Fetching()
+    consumer._delivered_at[TP0] = 0.0
+    consumer.verify_event_path(consumer._livelock_s - 1, TP0)
+    assert not caplog.records
+    consumer.verify_event_path(consumer._livelock_s + 1, TP0)
+
+    assert "next offset 5, end 1000" in caplog.text
 
 
 async def test_a_hole_makes_it_seek_back_and_deliver_nothing() -> None:
@@ -118,9 +226,9 @@ async def test_a_hole_that_stays_is_a_hole_in_the_log() -> None:
 async def test_a_seek_that_fails_is_tried_again() -> None:
     """While the group rebalances a seek may be refused; the hole is still not passed."""
     consumer = Fetching(fetched(8), fetched(8), fetched(5))
-    consumer.seek_fails = True
+    consumer.fake.seek_fails = True
     assert await consumer.batches() == []
-    consumer.seek_fails = False
+    consumer.fake.seek_fails = False
 
     assert await consumer.batches(2) == [[5]]
 
@@ -140,28 +248,28 @@ async def test_a_partition_that_is_not_ours_delivers_nothing() -> None:
 
 async def test_a_new_generation_in_mid_delivery_ends_it() -> None:
     """Everything is read again from the committed offset."""
-    both = fetched(1, 2, tp=CHANGELOG) | fetched(5)
-    consumer = Fetching(both)
+    consumer = Fetching(others=changelog(1, 2))
+    consumer._expected = {}
 
     seen = []
-    async for tp, _ in consumer.getmany(1.0):
-        seen.append(tp)
+    async for _, message in consumer.getmany(1.0):
+        seen.append(message.offset)
         consumer.app.consumer_generation_id += 1
 
-    assert seen == [CHANGELOG]
+    assert seen == [1]
 
 
 async def test_reading_begins_at_the_committed_offset_or_at_the_beginning() -> None:
-    """Where nothing is committed Faust seeks nowhere; this transport seeks to the first record that stands."""
+    """Where nothing is committed Faust seeks nowhere; this transport begins with the first record that stands."""
     consumer = Fetching()
     consumer.committed, consumer.log_starts = {TP0: None}, 3
     await consumer.perform_seek()
-    assert (consumer.first_offsets, consumer.sought) == ({TP0: 3}, [{TP0: 3}])
+    assert (consumer.first_offsets, consumer.fake.assigned) == ({TP0: 3}, [{TP0: 3}])
 
     consumer = Fetching(fetched(40))
     consumer.committed = {TP0: 40}
     await consumer.perform_seek()
-    assert (consumer.first_offsets, consumer.sought) == ({TP0: 40}, [])
+    assert (consumer.first_offsets, consumer.fake.assigned) == ({TP0: 40}, [{TP0: 40}])
 
     assert await consumer.batches() == [[40]]
 
