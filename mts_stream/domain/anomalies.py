@@ -61,6 +61,11 @@ class SpreadWatch:
         self._baseline.add(edge)
         return verdict
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether a window without a mean edge changes nothing: no anomaly is open or about to be."""
+        return self._open is None and not self._run
+
     def on_nothing(self, start_s: int, reason: str) -> Verdict | None:
         """A window without a mean edge, or one that says nothing about the market."""
         self._run = 0
@@ -120,6 +125,8 @@ class DirectionAnomalies:
 
     def on_window(self, end_ns: int, mean: int | None, quarantined: bool) -> SpreadAnomaly | None:
         """The window that ended then, with its mean edge (10^-4 bps) where it has one; of a pair in quarantine none."""
+        if mean is None and self.watch.is_at_rest:
+            return None
         start_ns = end_ns - WINDOW_NS
         start_s = start_ns // WINDOW_NS
         if quarantined:

@@ -81,23 +81,30 @@ class Baseline:
     @property
     def mad_fourfold(self) -> int:
         """Four times the median absolute deviation from the median; of at least one value."""
-        half = len(self._sorted) // 2
-        middle = self.median_twice
-        if len(self._sorted) % 2:
-            return 2 * self._farthest_twice(half + 1, middle)
-        return self._farthest_twice(half, middle) + self._farthest_twice(half + 1, middle)
+        ordered, count = self._sorted, (len(self._sorted) + 1) // 2
+        median_twice = self.median_twice
+        low = self._nearest(count, median_twice)
+        farthest = max(median_twice - 2 * ordered[low], 2 * ordered[low + count - 1] - median_twice)
+        if len(ordered) % 2:
+            return 2 * farthest
+        # of an even number two are in the middle: the second is the nearer neighbour of the row
+        below = median_twice - 2 * ordered[low - 1] if low else None
+        above = 2 * ordered[low + count] - median_twice if low + count < len(ordered) else None
+        nearer = below if above is None or (below is not None and below < above) else above
+        assert nearer is not None, "half of an even number leaves the other half"
+        return farthest + nearer
 
-    def _farthest_twice(self, count: int, median_twice: int) -> int:
-        """Twice the distance of the farthest of the `count` values nearest to the median: they stand in a row."""
+    def _nearest(self, count: int, median_twice: int) -> int:
+        """Where the `count` values nearest to the median begin: they stand in a row."""
         ordered = self._sorted
         low, high = 0, len(ordered) - count
         while low < high:
             middle = (low + high) // 2
-            if median_twice - 2 * ordered[middle] > 2 * ordered[middle + count] - median_twice:
+            if ordered[middle] + ordered[middle + count] < median_twice:
                 low = middle + 1
             else:
                 high = middle
-        return max(median_twice - 2 * ordered[low], 2 * ordered[low + count - 1] - median_twice)
+        return low
 
     def deviation(self, value: int, floor: int, units_per_bps: int) -> Deviation:
         """A value, which need not have entered, held against the others."""

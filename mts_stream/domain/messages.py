@@ -155,7 +155,8 @@ class SpreadWindow:
     outcomes: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if sum(self.outcomes.values()) != self.evaluations or any(count <= 0 for count in self.outcomes.values()):
+        counts = self.outcomes.values()
+        if sum(counts) != self.evaluations or min(counts, default=1) <= 0:
             raise AssertionError(f"{self.pair} {self.direction} {self.window_start_ns}: outcomes do not add up")
 
 

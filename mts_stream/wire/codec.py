@@ -77,9 +77,10 @@ def decode_event(envelope: Envelope) -> MarketEvent:
 
 
 def _decode(envelope: Envelope, origin: Origin) -> MarketEvent:
-    match envelope.kind, envelope.channel:
-        case "frame" | "keyframe", "depth":
-            return VENUES[envelope.venue].decode_depth(envelope.frame, origin, envelope.kind, envelope.range)
+    kind, channel = envelope.kind, envelope.channel
+    if channel == "depth" and kind in ("frame", "keyframe"):  # nearly every record
+        return VENUES[envelope.venue].decode_depth(envelope.frame, origin, kind, envelope.range)
+    match kind, channel:
         case "frame" | "keyframe", "funding":
             return VENUES[envelope.venue].decode_funding(envelope.frame, origin)
         case "status", _:

@@ -17,7 +17,7 @@ KINDS = ("frame", "snapshot", "keyframe", "status", "registry")
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
+class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One raw record; `frame` holds the exchange's bytes untouched, `received_ns` is event time downstream."""
 
     v: int

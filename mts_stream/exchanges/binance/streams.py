@@ -36,7 +36,7 @@ from mts_stream.exchanges.venue import (
 NS_PER_MS = 1_000_000
 
 
-class DiffDepth(msgspec.Struct):
+class DiffDepth(msgspec.Struct, gc=False):
     """depthUpdate of spot and USD-M; `pu` is USD-M's alone."""
 
     E: Millis
@@ -88,10 +88,9 @@ def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange 
     is_perp = origin.market == "perp"
     if is_perp and diff.pu is None:
         raise BadRecordError("bad_frame", f"{origin.message_id}: a diff of USD-M has no pu")
-    return DepthUpdate(
-        origin, replaces=False, is_keyframe=False, last_id=diff.u, bids=bytes(diff.b),
-        asks=bytes(diff.a), first_id=diff.U, previous_id=diff.pu if is_perp else None, exchange_ns=diff.E * NS_PER_MS,
-    )  # fmt: skip
+    previous = diff.pu if is_perp else None
+    # by position, here and for Bybit: by name takes three times as long, for every record that there is
+    return DepthUpdate(origin, False, False, diff.u, bytes(diff.b), bytes(diff.a), diff.U, previous, diff.E * NS_PER_MS)
 
 
 def decode_funding(frame: Raw, origin: Origin) -> FundingUpdate:

@@ -35,7 +35,7 @@ NEXT_FUNDING_MS_MAX = 9_000_000_000_000
 INTERVAL_HOURS_MAX = 65_535  # a column of two bytes
 
 
-class BookData(msgspec.Struct):
+class BookData(msgspec.Struct, gc=False):
     """`data` of orderbook.N."""
 
     b: Raw
@@ -43,7 +43,7 @@ class BookData(msgspec.Struct):
     u: Id
 
 
-class BookFrame(msgspec.Struct):
+class BookFrame(msgspec.Struct, gc=False):
     """orderbook.N, snapshot or delta."""
 
     type: str
@@ -74,15 +74,11 @@ def decode_depth(frame: Raw, origin: Origin, kind: str, known_range: KnownRange 
     book = _book.decode(frame)
     if book.type not in ("snapshot", "delta"):
         raise BadRecordError("bad_frame", f"{origin.message_id}: unknown type {book.type!r}")
+    data = book.data
     return DepthUpdate(
-        origin,
-        replaces=book.type == "snapshot",
-        is_keyframe=kind == "keyframe",
-        last_id=book.data.u,
-        bids=bytes(book.data.b),
-        asks=bytes(book.data.a),
-        exchange_ns=book.ts * NS_PER_MS,
-    )
+        origin, book.type == "snapshot", kind == "keyframe", data.u, bytes(data.b), bytes(data.a),
+        None, None, book.ts * NS_PER_MS,
+    )  # fmt: skip
 
 
 def _replaces(kind: str, update_id: int) -> bool:
