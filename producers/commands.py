@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 import orjson
-import uvloop
 
 from mts_stream.errors import SettingsError, UsageError
 from mts_stream.logs import configure_logging
 from mts_stream.metrics import serve_metrics
 from mts_stream.settings import Settings, load_settings
+from producers.loop import run_async
 from producers.record_commands import import_command, record
 from producers.registry_commands import funding_history_command, pairs_command
 from producers.service import ProducerService
@@ -64,7 +64,7 @@ def run(
         configure_logging(settings, "producers")
         port = settings.producer_metrics_port if metrics_port is None else metrics_port
         metrics = f"http://{settings.metrics_host}:{_serve_metrics(settings, port)}/metrics"
-        uvloop.run(_run(settings, simulated, control_file, registry, metrics, as_json))
+        run_async(_run(settings, simulated, control_file, registry, metrics, as_json))
 
 
 def _serve_metrics(settings: Settings, port: int) -> int:

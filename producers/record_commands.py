@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 import orjson
-import uvloop
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -30,6 +29,7 @@ from producers.captures import Rotation
 from producers.importers import FORMATS
 from producers.importers.assembly import Listed
 from producers.importers.importing import ImportOptions, check_output, import_capture
+from producers.loop import run_async
 from producers.recorder import KafkaRecorder, LiveRecorder, prepare_directory
 from producers.told import told
 
@@ -103,7 +103,7 @@ def record(
                 summary = _record_kafka(recorder, duration, _ready(origin, out, as_json), view)
             else:
                 live = LiveRecorder(settings, out, rotation)
-                summary = uvloop.run(_record_live(live, duration, _ready(origin, out, as_json), view))
+                summary = run_async(_record_live(live, duration, _ready(origin, out, as_json), view))
     if as_json:
         _print({"event": "done"} | summary)
     else:

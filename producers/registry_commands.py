@@ -1,6 +1,5 @@
 """`python -m producers pairs` and `funding-history`: what the venues list now, and what their perpetuals have paid."""
 
-import asyncio
 import sys
 import time
 from collections.abc import Coroutine, Iterator
@@ -23,6 +22,7 @@ from mts_stream.logs import configure_logging
 from mts_stream.settings import Settings, load_settings
 from producers.clock import SlewedClock
 from producers.funding_history import HOUR_MS, requests_needed, settlements
+from producers.loop import run_async
 from producers.registry import Registry
 from producers.rest import RestClient, rest_clients
 from producers.told import told
@@ -69,7 +69,7 @@ def _settings() -> Settings:
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
     with told():
-        return asyncio.run(work)
+        return run_async(work)
 
 
 @contextmanager

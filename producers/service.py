@@ -1,9 +1,8 @@
 """A producer process put together: topics, publisher, registry, and the roster of its connections."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import aiohttp
 
@@ -24,6 +23,7 @@ from producers.registry_reader import PublishedListings
 from producers.rest import rest_clients
 from producers.roster import Roster
 from producers.shard import Shard
+from producers.threads import in_thread
 
 WATCH_S = 0.2
 FLUSH_S = 2.5
@@ -32,8 +32,6 @@ FOLLOW_S = 2.0
 RAW_KINDS = ("frame", "keyframe", "snapshot", "status", "registry")
 
 log = get_logger(__name__)
-
-T = TypeVar("T")
 
 
 class ProducerService:
@@ -100,7 +98,7 @@ class ProducerService:
         backoff = Backoff(base_s=1.0, cap_s=10.0)
         while True:
             try:
-                created = await _in_thread(lambda: create_topics(self.settings))
+                created = await in_thread(lambda: create_topics(self.settings))
             except KafkaUnavailableError as error:
                 log.warning("waiting for Kafka", error=str(error))
                 await asyncio.sleep(backoff.next_s())
@@ -134,7 +132,7 @@ class ProducerService:
         backoff = Backoff(base_s=1.0, cap_s=10.0)
         while True:
             try:
-                return await _in_thread(self._published.read)
+                return await in_thread(self._published.read)
             except KafkaUnavailableError as error:
                 log.warning("waiting for Kafka", error=str(error))
             await asyncio.sleep(backoff.next_s())
@@ -144,7 +142,7 @@ class ProducerService:
         while True:
             await asyncio.sleep(FOLLOW_S)
             try:
-                self._on_listings(await _in_thread(self._published.read))
+                self._on_listings(await in_thread(self._published.read))
             except KafkaUnavailableError as error:
                 log.warning("the registry cannot be read", error=str(error))
 
@@ -206,28 +204,3 @@ async def _until(stop: asyncio.Event, jobs: Sequence[Coroutine[Any, Any, None]])
 
 async def _wait_for(stop: asyncio.Event) -> None:
     await stop.wait()
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """The result of blocking work, from a thread that does not hold up the end of the process."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def job() -> None:
-        try:
-            outcome: tuple[T | None, BaseException | None] = (work(), None)
-        except Exception as error:
-            outcome = (None, error)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=job, daemon=True).start()
-    return await future

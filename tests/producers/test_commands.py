@@ -109,14 +109,15 @@ def test_a_control_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_without_a_network_each_venue_has_one_line(own_broker: OwnBroker) -> None:
-    """It says what it cannot reach and which setting to look at, and tries again."""
+    """It says what it cannot reach and which setting to look at, tries again, and is ended by Ctrl-C."""
     environment = {"KAFKA_BOOTSTRAP_SERVERS": own_broker.address, "PARTITIONS": str(PARTITIONS), **NOWHERE}
     with producers("run", "--live", "--metrics-port", "0", **environment) as process:
-        log = wait_for(process, "instrument list not read", 2)
-        end(process, signal.SIGTERM)
+        log = wait_for(process, "instrument list not read", 4)
+        _, rest = end(process, signal.SIGINT)
     errors = [json.loads(text) for text in log.splitlines() if "instrument list not read" in text]
 
-    assert sorted(error["venue"] for error in errors[:2]) == ["binance", "bybit"]
+    assert [sorted(error["venue"] for error in errors[at : at + 2]) for at in (0, 2)] == [["binance", "bybit"]] * 2
+    assert "Traceback" not in log + rest
     assert "check BYBIT_REST_URL" in next(e["error"] for e in errors if e["venue"] == "bybit")
 
 
