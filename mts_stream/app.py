@@ -33,6 +33,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
         settings, group=topics.WORKER_GROUP, batched={topics.RAW}, web_port=settings.worker_web_port,
         data_dir=settings.worker_data_dir, process="worker", instance_id=settings.worker_instance_id,
     )  # fmt: skip
+    app.keeps_name = True
     raw = transport.batch_topic(app, topics.RAW, settings.partitions)
     saved = SavedCheckpoints()
     table = app.Table(
@@ -82,6 +83,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
         if not app.crashed:
             partitions.closed = True
             await checkpointer.run(everything=True)
+            app.leave_group()
 
     @app.timer(GAUGES_TICK_S, name="gauges")  # type: ignore[untyped-decorator]
     async def show_gauges() -> None:

@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from mts_stream import metrics, transport
 from mts_stream.errors import KafkaUnavailableError, MtsError, RecoveryError
 from mts_stream.health import RecoveryWatch, WorkerHealth
+from mts_stream.instance import OwnInstanceId
 from mts_stream.kafka_watch import CHECK_S, KafkaWatch, ask_brokers
 from mts_stream.logs import configure_logging, get_logger
 from mts_stream.settings import Settings
@@ -42,6 +43,9 @@ class WorkerApp(faust.App):  # type: ignore[misc]
     process = "worker"
     told: MtsError | None = None  # why it ends, where its user can act on it
     batched_topics: frozenset[str] = frozenset()
+    instance_id = ""  # its name in the group by a setting
+    keeps_name = False  # whether it has a name of its own in the group where no setting gives it one
+    own_name: OwnInstanceId | None = None
 
     async def on_first_start(self) -> None:
         """Make the topics first: the consumer of a topic that does not exist never starts."""
@@ -49,12 +53,26 @@ class WorkerApp(faust.App):  # type: ignore[misc]
             make_directory(Path(self.conf.datadir))
             if self.conf.web_enabled and self.conf.web_port:
                 check_port(self.conf.web_bind, self.conf.web_port, process=self.process)
+            self._take_name()
             await super().on_first_start()
             await kafka_ready(self.settings)
         except MtsError as error:
             exit_with(error)
         self.add_future(self._watch_recovery())
         self.add_future(self._watch_kafka())
+
+    def _take_name(self) -> None:
+        if self.keeps_name and not self.instance_id:  # read from `conf`, it would count as in use there
+            self.own_name = OwnInstanceId(Path(self.conf.datadir))
+            self.conf.consumer_group_instance_id = self.own_name.name or None
+
+    def leave_group(self) -> None:
+        """Say goodbye at the end, which a member with a name does not: others need not wait until it counts as dead.
+
+        One that was named by a setting is expected back, and stays a member.
+        """
+        if self.own_name is not None:
+            transport.leave_at_end(self)
 
     async def crash_worker(self, error: BaseException) -> None:
         """End the process with code 1; what is not checkpointed is read again."""
@@ -124,7 +142,7 @@ def create_worker(
     """
     configure_logging(settings, process)
     app = WorkerApp(group, **faust_options(settings, web_port=web_port, data_dir=data_dir, instance_id=instance_id))
-    app.process = process
+    app.process, app.instance_id = process, instance_id
     transport.configure(app, settings, batched=batched)
     app.health = WorkerHealth(app)
     app.on_worker_init.connect(_use_uvloop, weak=False)

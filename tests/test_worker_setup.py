@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import faust
@@ -58,6 +59,27 @@ def test_a_worker_with_a_name_keeps_it_on_any_port() -> None:
 
     app = faust.App("t", broker="batch://h:1", web_port=1234, store="memory://")
     assert Assignor(app)._url.port == 1234
+
+
+@pytest.mark.parametrize(("named", "stays"), [("", False), ("mts-worker-0", True)])
+def test_a_name_of_its_own_is_given_up_at_the_end_and_one_of_a_setting_is_not(
+    tmp_path: Path, named: str, stays: bool
+) -> None:
+    """aiokafka says goodbye for members without a name; who was named is expected back."""
+    app = worker.create_worker(
+        Settings(), group="g", batched={topics.RAW}, web_port=6066, data_dir=tmp_path, process="test", instance_id=named
+    )
+    app.keeps_name = True
+    app._take_name()
+    name = app.conf.consumer_group_instance_id
+    coordinator = SimpleNamespace(_group_instance_id=name)
+    app._consumer = SimpleNamespace(_thread=SimpleNamespace(_consumer=SimpleNamespace(_coordinator=coordinator)))
+
+    app.leave_group()
+
+    assert name == named or name.startswith("mts-")
+    assert coordinator._group_instance_id == (name if stays else None)
+    assert (tmp_path / "instance-id").exists() != stays
 
 
 def test_importing_the_apps_needs_neither_kafka_nor_settings() -> None:

@@ -40,6 +40,7 @@ class Fleet:
         self._directory = directory
         self._random = random.Random(seed)
         self._workers: list[Worker] = []
+        self._deck: list[str] = []
         self._names = list(NAMES[1:])
 
     def __enter__(self) -> "Fleet":
@@ -54,7 +55,7 @@ class Fleet:
         """Wait until records move, then do what the seed says; gives what it was."""
         self._until_it_moves()
         time.sleep(self._random.uniform(0.0, 0.5))  # at any point of a checkpoint, a batch or a rebalance
-        action = self._random.choice(self._possible())
+        action = self._next()
         self.done[action] += 1
         getattr(self, "_" + action.replace(" ", "_"))(*([broker] if action == "freeze broker" else []))
         return action
@@ -69,9 +70,14 @@ class Fleet:
         texts = {path.name: path.read_text()[-3000:] for path in sorted(self._directory.glob("worker-*.log"))}
         return "\n\n".join(f"== {name}\n{text}" for name, text in texts.items())
 
-    def _possible(self) -> list[str]:
-        alone = len(self._workers) == 1
-        return [a for a in ACTIONS if not (a == "leave" and alone) and not (a == "join" and not alone)]
+    def _next(self) -> str:
+        """Each kind once, in an order of the seed, then anew; what cannot be done yet waits."""
+        impossible = "leave" if len(self._workers) == 1 else "join"
+        if not set(self._deck) - {impossible}:
+            self._deck = self._random.sample(ACTIONS, len(ACTIONS))
+        action = next(each for each in self._deck if each != impossible)
+        self._deck.remove(action)
+        return action
 
     def _start(self) -> None:
         name = self._names.pop() if self._names and self._random.random() < 0.5 else ""

@@ -113,6 +113,27 @@ def test_partitions_move_between_workers(make_settings: MakeSettings, tmp_path: 
     assert_nothing_lost_or_changed(settings)
 
 
+def test_nobody_waits_for_a_worker_that_was_killed_or_has_left(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """Sessions last longer than this test waits: one that was killed comes back under the name in its directory, and
+    one that ends says goodbye."""
+    settings = make_settings(2).model_copy(update={"broker_session_timeout_s": 150})
+    feed(settings, capture("random-a", 500))
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+
+    with Worker(settings, folders[0]) as killed:
+        killed.ready().stop(signal.SIGKILL)
+    with Worker(settings, folders[0]) as back, Worker(settings, folders[1]) as other:
+        until("they share", lambda: (back.partitions(), other.partitions()) == (1, 1))
+        assert back.stop() == 0
+        until("the other has both", lambda: other.partitions() == 2)
+        until("all is committed", lambda: caught_up(settings))
+        assert other.stop() == 0
+
+    assert_nothing_lost_or_changed(settings)
+
+
 def assert_nothing_lost_or_changed(settings: Settings) -> None:
     """The distinct results and dead letters are those of the engine, the results of a pair in their order."""
     expected, sent = Expected.of(settings), Sent.of(settings)
