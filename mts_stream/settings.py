@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     max_lag_ms: int = Field(2000, ge=1)
     fetch_records_max: int = Field(1000, ge=1, le=100_000)
     results_unsent_max: int = Field(20_000, ge=100)
-    broker_session_timeout_s: int = Field(10, ge=6, le=300)
+    broker_session_timeout_s: int = Field(10, ge=6, le=90)  # Faust allows no more than a request may take
     worker_instance_id: str = Field("", max_length=200)  # one of its own for each worker, or none
     worker_web_port: Port = 6066
     worker_data_dir: Path = Path(".mts/worker")

@@ -116,7 +116,7 @@ def test_partitions_move_between_workers(make_settings: MakeSettings, tmp_path: 
 def test_nobody_waits_for_a_worker_that_was_killed_or_has_left(make_settings: MakeSettings, tmp_path: Path) -> None:
     """Sessions last longer than this test waits: one that was killed comes back under the name in its directory, and
     one that ends says goodbye."""
-    settings = make_settings(2).model_copy(update={"broker_session_timeout_s": 150})
+    settings = make_settings(2).model_copy(update={"broker_session_timeout_s": 90})
     feed(settings, capture("random-a", 500))
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
