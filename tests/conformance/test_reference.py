@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from decimal import Decimal
+from itertools import cycle
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from mts_stream.settings import load_settings
 from mts_stream.wire.codec import decode_record, encode_message
 from tests.conformance import reference
 from tests.conformance.random_log import RandomLog, as_lines
+from tests.domain.kernels import available
 
 EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "150"))
 RECORDS = 80
@@ -92,12 +94,13 @@ def test_random_logs_reach_every_kind_of_signal() -> None:
 
 
 def test_checkpoints_hold_everything() -> None:
-    """An engine that is thrown away and restored after every record says what an undisturbed one says."""
+    """An engine that is thrown away and restored after every record, each time on the other kernel, says the same."""
+    kernels = cycle(available())
     economics = load_settings(**{name.lower(): value for name, value in EAGER.items()}).economics()
     for seed in range(12):
         engine, expected = PartitionEngine(economics), PartitionEngine(economics)
         for offset, line in enumerate(as_lines(RandomLog(Random(seed)).lines(RECORDS))):
-            successor = PartitionEngine(economics)
+            successor = PartitionEngine(economics, next(kernels))
             for key in [CLOCK_KEY, *engine.pairs]:
                 successor.restore(key, engine.snapshot(key))
             engine = successor

@@ -18,6 +18,11 @@ def built(name: str) -> Kernel:
         pytest.skip(f"{error}: build it with {BUILD_COMMAND}")
 
 
+def available() -> list[Kernel]:
+    """The kernels that there are."""
+    return [kernel("python"), kernel("auto")]
+
+
 def is_stale() -> bool:
     """Whether the compiled kernel was built from older sources than these."""
     from mts_stream.domain import order_book_compiled

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.exact import SCALE
+from mts_stream.domain.kernel import Kernel
 from tests.domain.book_model import ModelBook, Word
 from tests.domain.builders import T0, Bench, diff, instrument, keyframe, registry, snapshot, status
+from tests.domain.kernels import available
 
 LAG_MAX_MS = 400
 EXAMPLES = max(80, int(os.environ.get("CONFORMANCE_EXAMPLES", "0")) // 10)
@@ -46,13 +48,13 @@ steps = st.lists(
 @pytest.mark.parametrize("leg", RULES)
 @pytest.mark.parametrize("lag_max_ms", [0, LAG_MAX_MS])
 @settings(max_examples=EXAMPLES)
-@given(steps=steps)
+@given(steps=steps, implementation=st.sampled_from(available()))
 def test_state_and_levels_agree_with_the_model_at_every_record(
-    leg: str, lag_max_ms: int, steps: list[dict[str, Any]]
+    leg: str, lag_max_ms: int, steps: list[dict[str, Any]], implementation: Kernel
 ) -> None:
     """Gaps, repeats, resets, whole books, other connections, statuses, silence, lag: both say the same each time."""
     model = ModelBook(RULES[leg], lag_max_ms)
-    bench = Bench(EconomicSettings(max_feed_lag_ms=lag_max_ms))
+    bench = Bench(EconomicSettings(max_feed_lag_ms=lag_max_ms), implementation)
     bench.feed(registry(instrument(leg)))
     at_ms = 0
     start = Word("keyframe", "a", 5, 0, ((99, 1), (95, 1)), ((101, 1), (105, 1)), 10)

@@ -7,16 +7,18 @@ from hypothesis import strategies as st
 from mts_stream.domain.exact import DECIMALS, plain
 from mts_stream.domain.order_book import Change, OrderBook, parse_levels
 from mts_stream.domain.rejection import BadRecordError
+from tests.domain.kernels import NAMES, built
 
 prices = st.integers(1, 40)
 sizes = st.integers(0, 5)
 changes = st.lists(st.tuples(prices, sizes), max_size=12)
 
 
-@given(changes, changes, st.lists(st.tuples(changes, changes), max_size=8))
-def test_a_book_equals_a_dict_of_its_levels(bids: list, asks: list, updates: list) -> None:
+@pytest.mark.parametrize("name", NAMES)
+@given(bids=changes, asks=changes, updates=st.lists(st.tuples(changes, changes), max_size=8))
+def test_a_book_equals_a_dict_of_its_levels(name: str, bids: list, asks: list, updates: list) -> None:
     """Whatever comes, levels stand by price, the best ones first, and size 0 removes."""
-    book = OrderBook()
+    book = built(name).new_book()
     book.replace(Change(bids, asks))
     model = [{p: s for p, s in side if s} for side in (bids, asks)]
     for bid_changes, ask_changes in updates:
@@ -34,9 +36,10 @@ def test_a_book_equals_a_dict_of_its_levels(bids: list, asks: list, updates: lis
     assert book.equals(Change(list(model[0].items()), list(model[1].items())))
 
 
-def test_an_update_outside_the_known_range_is_ignored() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_an_update_outside_the_known_range_is_ignored(name: str) -> None:
     """Bids below the lowest and asks above the highest known price are half-known: no walk meets them."""
-    book = OrderBook()
+    book = built(name).new_book()
     book.replace(Change([(100, 1), (98, 1)], [(101, 1), (103, 1)]))
     book.know(98, 103)
 
