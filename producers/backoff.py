@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 BASE_S = 0.25
 CAP_S = 30.0
-SETTLED_S = 15.0
-"""Longer than an attempt to connect may take, so that one that never connected does not count as held."""
+SETTLED_S = 5.0
+"""Of a connection that stood: then its end is a new failure, and not one more of those before it."""
 
 
 class Backoff:

@@ -116,9 +116,7 @@ class Connection:
     async def _keep_open(self) -> None:
         while not self._is_closing:
             await self._wait_for_attempt()
-            began_s = asyncio.get_running_loop().time()
-            await self._attempt()
-            self._backoff.held(asyncio.get_running_loop().time() - began_s)
+            self._backoff.held(await self._attempt())
             if not self._is_closing:
                 await asyncio.sleep(self._backoff.next_s())
 
@@ -137,10 +135,10 @@ class Connection:
             )  # fmt: skip
         await asyncio.sleep(wait_s)
 
-    async def _attempt(self) -> None:
-        """One connection from opening to its end."""
+    async def _attempt(self) -> float:
+        """One connection from opening to its end; the seconds that it stood."""
         if self._is_closing:
-            return
+            return 0.0
         try:
             ws = await connect(
                 self.url, compression=None, max_size=MESSAGE_BYTES_MAX, ping_interval=None, proxy=None,
@@ -148,12 +146,14 @@ class Connection:
             )  # fmt: skip
         except (OSError, TimeoutError, WebSocketException) as error:
             log.warning("cannot connect", conn=self.name, url=self.url, error=f"{type(error).__name__}: {error}")
-            return
+            return 0.0
+        opened_s = asyncio.get_running_loop().time()
         try:
             if not self._is_closing:
                 await self._serve(ws)
         finally:
             await ws.close()
+        return asyncio.get_running_loop().time() - opened_s
 
     async def _serve(self, ws: ClientConnection) -> None:
         now_ns = self._clock.now_ns()

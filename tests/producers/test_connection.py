@@ -239,3 +239,31 @@ async def test_a_bug_at_a_second_ends_the_connection_too(server: Server) -> None
         await asyncio.wait_for(stand.connection.run(), 10)
     assert failed.group_contains(LookupError)
     assert stand.handler.events[-1] == ("close", "stopped")
+
+
+class HeldLog(Backoff):
+    """Keeps for how long each try held."""
+
+    def __init__(self) -> None:
+        super().__init__(0.01, 0.02)
+        self.seconds: list[float] = []
+
+    def held(self, seconds: float) -> None:
+        """A try has ended."""
+        self.seconds.append(seconds)
+        super().held(seconds)
+
+
+async def test_a_try_counts_from_its_opening(server: Server, unused_tcp_port: int) -> None:
+    """What was refused, however late, did not hold at all: else slow refusals would never be waited for any longer."""
+    async with Stand(f"ws://127.0.0.1:{unused_tcp_port}") as refused:
+        tried = refused.connection._backoff = HeldLog()
+        await until(lambda: len(tried.seconds) >= 2)
+    async with Stand(server.url) as stand:
+        stood = stand.connection._backoff = HeldLog()
+        await until(lambda: stand.handler.of("pong"))
+        stand.connection.drop("given up")
+        await until(lambda: stood.seconds)
+
+    assert not any(tried.seconds)
+    assert stood.seconds[0] >= 1  # the first ping goes out then
