@@ -59,6 +59,10 @@ bench: install ## Measure our parts (not part of the tests); ARGS="-k engine" fo
 race: install peers ## The same job in nine engines on one broker, with the bars (ARGS="--quick" or "--json")
 	$(BIN)/python -m tests.benchmarks.same_job $(ARGS)
 
+.PHONY: product
+product: install ## The whole worker on a real broker: cost, latency, burst, kill, memory (ARGS="--quick --only latency")
+	$(BIN)/python -m tests.benchmarks.product $(ARGS)
+
 PEERS := build/peers
 STREAMS := build/kafka-streams/same-job.jar
 
