@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
-from mts_stream.exchanges.venue import BookTop, Control, DepthFrame, SocketRoute, VenueMarket
+from mts_stream.exchanges.venue import BookTop, Control, DepthFrame, FundingFrame, SocketRoute, VenueMarket
 from mts_stream.logs import get_logger
 from mts_stream.metrics import CONNECTIONS_UP, IGNORED_FRAMES, RECONNECTS
 from mts_stream.wire import topics
@@ -176,26 +176,28 @@ class Feed:
         """A message of the socket came."""
         self._heard_ns = received_ns
         incoming = self.market.classify(message)
-        if isinstance(incoming, Control):
-            self._on_control(incoming, message)
-            return
-        if isinstance(incoming, BookTop):
-            self._on_top(incoming, message, received_ns)
-            return
-        is_depth = isinstance(incoming, DepthFrame)
-        self.quality.on_frame("depth" if is_depth else "funding", len(message), received_ns, incoming.exchange_ms)
-        if incoming.symbol in self._retired:
-            IGNORED_FRAMES.labels(self.market.venue, "retired_symbol").inc()
-            return
         if isinstance(incoming, DepthFrame):
+            self.quality.on_frame("depth", len(message), received_ns, incoming.exchange_ms)
             book = self.books.get(incoming.symbol)
-            if book is not None:
+            if book is not None and incoming.symbol not in self._retired:
                 book.on_frame(incoming, received_ns)
-                return
-        elif (ticker := self.tickers.get(incoming.symbol)) is not None:
-            ticker.on_frame(incoming, received_ns)
-            return
-        IGNORED_FRAMES.labels(self.market.venue, "unknown_symbol").inc()
+            else:
+                self._ignore(incoming.symbol)
+        elif isinstance(incoming, FundingFrame):
+            self.quality.on_frame("funding", len(message), received_ns, incoming.exchange_ms)
+            ticker = self.tickers.get(incoming.symbol)
+            if ticker is not None and incoming.symbol not in self._retired:
+                ticker.on_frame(incoming, received_ns)
+            else:
+                self._ignore(incoming.symbol)
+        elif isinstance(incoming, BookTop):
+            self._on_top(incoming, message, received_ns)
+        else:
+            self._on_control(incoming, message)
+
+    def _ignore(self, symbol: str) -> None:
+        reason = "retired_symbol" if symbol in self._retired else "unknown_symbol"
+        IGNORED_FRAMES.labels(self.market.venue, reason).inc()
 
     def _on_top(self, top: BookTop, message: bytes, received_ns: int) -> None:
         self.quality.on_frame("top", len(message), received_ns, top.exchange_ms)

@@ -21,8 +21,11 @@ class Outlet(Protocol):
 class RecordSink(Outlet, Protocol):
     """What a producer process publishes into: Kafka, or files."""
 
-    confirmed: Counter[str]
     lost: int
+
+    @property
+    def confirmed(self) -> Counter[str]:
+        """Records that have arrived, by kind."""
 
     @property
     def queued_records(self) -> int:

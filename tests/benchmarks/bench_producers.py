@@ -118,4 +118,8 @@ def _show(ground: Ground, rounds: list[dict[str, dict[str, Any]]]) -> None:
         ours, bare = (ground.frames / turns[name]["cpu_s"] for name in ("ours", "bare"))
         ratios.append(ours / bare)
         print(f"{number:5} {ours:10,.0f} {bare:10,.0f} {ratios[-1]:7.2f}")
+    for name in ("ours", "bare"):
+        loop_us = statistics.median(turns[name]["loop_thread_s"] for turns in rounds) / ground.frames * 1e6
+        all_us = statistics.median(turns[name]["cpu_s"] for turns in rounds) / ground.frames * 1e6
+        print(f"{name}: {all_us:.1f} us a frame, {loop_us:.1f} of it in the event loop's thread")
     print(f"median ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]")

@@ -3,7 +3,7 @@
 from mts_stream.local.ports import free_ports
 from mts_stream.metrics import REFUSED
 from mts_stream.settings import load_settings
-from mts_stream.wire.topics import QUALITY
+from mts_stream.wire.topics import QUALITY, RAW
 from producers.publisher import Publisher
 
 BOUND = 1000
@@ -24,3 +24,18 @@ async def test_what_finds_no_room_is_counted() -> None:
 
     assert taken == sorted(taken, reverse=True) and BOUND <= sum(taken) <= 2 * BOUND
     assert refused() - before == taken.count(False)
+
+
+async def test_kafka_is_heard_where_it_took_a_record_not() -> None:
+    """Each that failed is counted and told to whoever watches its connection; none of them is confirmed."""
+    away, told = f"127.0.0.1:{free_ports(1)[0]}", []
+    publisher = Publisher(load_settings(kafka_bootstrap_servers=away), told.append)
+    for number in range(3):
+        publisher.send(RAW, b"BTC-USDT", b"%d" % number, "frame")
+    publisher.send(QUALITY, b"c-0", b"{}", "quality")
+    assert publisher.confirmed == {} and publisher.queued_records >= 4
+
+    publisher._producer.purge()
+    assert await publisher.flush(5.0) == 0
+    assert (publisher.lost, sorted(told)) == (4, [b"0", b"1", b"2"])
+    assert publisher.confirmed == {} and publisher.handed_over == {"frame": 3, "quality": 1}

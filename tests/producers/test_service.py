@@ -147,9 +147,8 @@ async def test_quality_and_instruments_have_their_topics(simulator: Simulator, s
     """One quality message per connection and second, one instrument record per pair."""
     began_ms = time.time_ns() // 1_000_000
     async with running(settings) as service:
-        told = service.publisher.confirmed
-        enough = told["quality"] + 4 * len(CONNECTIONS)
-        await until(lambda: told["quality"] >= enough)
+        enough = service.publisher.confirmed["quality"] + 4 * len(CONNECTIONS)
+        await until(lambda: service.publisher.confirmed["quality"] >= enough)
     with Reader(settings, [QUALITY], from_ms=began_ms) as reader:
         quality = [parse_quality(record.value) for record in reader.read_to_end()]
     with Reader(settings, [INSTRUMENTS], from_ms=began_ms) as reader:
