@@ -89,4 +89,6 @@ async def commit(app: Any, offsets: Mapping[TP, int]) -> bool:
 
 def leave_at_end(app: Any) -> None:
     """Let the consumer leave the group when it stops: aiokafka does so for members without a name alone."""
-    app.consumer._thread._consumer._coordinator._group_instance_id = None
+    client = app.consumer._thread._consumer
+    if client is not None:  # a worker that still waits for Kafka is in no group
+        client._coordinator._group_instance_id = None
