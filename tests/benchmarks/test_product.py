@@ -57,4 +57,7 @@ def test_a_figure_knows_its_side_of_the_bar() -> None:
     assert Figure("a", 2.1, "", 2.0).reached is False
     assert Figure("a", 2.1, "", 2.0, at_least=True).reached is True
     assert Figure("a", 2.1, "").reached is None
+    void = Figure("a", 1.0, "", 2.0, is_void=True)
+    assert void.reached is None
+    assert "VOID" in void.line()
     assert "NOT REACHED" in Figure("a", 2.1, "", 2.0).line()

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+VERDICTS = {True: "reached", False: "NOT REACHED", None: "VOID"}
+
 
 def quantile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least this share of all does not exceed. Raises ValueError where there is none."""
@@ -21,11 +23,12 @@ class Figure(NamedTuple):
     bar: float | None = None
     at_least: bool = False
     note: str = ""
+    is_void: bool = False  # what measured it was itself too late
 
     @property
     def reached(self) -> bool | None:
-        """Whether the value stands on the right side of its bar."""
-        if self.bar is None:
+        """Whether the value stands on the right side of its bar; None without a bar, and of a void run."""
+        if self.bar is None or self.is_void:
             return None
         return self.value >= self.bar if self.at_least else self.value <= self.bar
 
@@ -39,5 +42,5 @@ class Figure(NamedTuple):
     def line(self) -> str:
         """As people read it."""
         sign = ">=" if self.at_least else "<="
-        bar = "" if self.bar is None else f"{sign} {self.bar:g} {'reached' if self.reached else 'NOT REACHED'}"
+        bar = "" if self.bar is None else f"{sign} {self.bar:g} {VERDICTS[self.reached]}"
         return f"{self.name:62} {self.value:>10.2f} {self.unit:8} {bar:20} {self.note}"
