@@ -52,16 +52,13 @@ format: install ## Put the code into its form
 	$(BIN)/ruff format $(SOURCES)
 
 .PHONY: bench
-bench: install ## Measure our parts (not part of the tests); ARGS="-k engine" for some
-	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -s -o "python_files=bench_*.py" $(ARGS)
-
-.PHONY: race
-race: install peers ## The same job in nine engines on one broker, with the bars (ARGS="--quick" or "--json")
+bench: install peers ## The job in nine engines, then the whole worker, each figure with its bar (40 min; ARGS="--quick": 15)
 	$(BIN)/python -m tests.benchmarks.same_job $(ARGS)
-
-.PHONY: product
-product: install ## The whole worker on a real broker: cost, latency, burst, kill, memory (ARGS="--quick --only latency")
 	$(BIN)/python -m tests.benchmarks.product $(ARGS)
+
+.PHONY: measure
+measure: install ## Measure our parts one by one, beside others (ARGS="-k engine" for some)
+	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -s -o "python_files=bench_*.py" $(ARGS)
 
 PEERS := build/peers
 STREAMS := build/kafka-streams/same-job.jar

@@ -1,7 +1,7 @@
 """What the worker sends: handed to Kafka in order, bounded, and known to be confirmed.
 
 Results go by librdkafka, which takes one in a fifth of the time that Faust's own producer does and sends from a thread
-of its own (docs/performance-transport.md); checkpoints go Faust's way, into the table's changelog.
+of its own (docs/performance.md); checkpoints go Faust's way, into the table's changelog.
 """
 
 import asyncio

@@ -108,7 +108,7 @@ def kernel(choice: KernelChoice = "auto") -> Kernel:
     try:
         from mts_stream.domain.order_book_compiled import CompiledBook
         from mts_stream.domain.walker_compiled import CompiledWalker
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # not built, or in parts that do not fit together
         if choice == "compiled":
             raise KernelUnavailableError(f"the compiled kernel does not load: {error}; {BUILD_COMMAND}") from error
         return Kernel("python", OrderBook, PythonWalker, f"not built: {error}")

@@ -1,4 +1,4 @@
-"""How fast one partition's engine is, without Kafka: `make bench`. It measures and never fails for being slow.
+"""How fast one partition's engine is, without Kafka: `make measure`. It measures and never fails for being slow.
 
 Decode, engine and encode, as the worker does them, in batches; figures are per second of CPU time, best of some rounds
 in which the kernels take turns. What comes out must be the same, whatever the kernel.

@@ -1,4 +1,4 @@
-"""What reading and applying a depth record costs on either kernel, and how much of the engine that is: `make bench`."""
+"""What reading and applying a depth record costs on either kernel, and its share of the engine: `make measure`."""
 
 import statistics
 import time

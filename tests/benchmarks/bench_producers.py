@@ -1,4 +1,4 @@
-"""How many frames per CPU second a producer brings from socket bytes to Kafka, beside a bare loop: `make bench`.
+"""How many frames per CPU second a producer brings from socket bytes to Kafka, beside a bare loop: `make measure`.
 
 Both read the same recorded frames (recorded_streams.py) from the same server process (player.py) and write to the same
 real broker with the same settings of librdkafka (contenders.py); each turn is a process of its own. What must hold is

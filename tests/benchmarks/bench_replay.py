@@ -1,4 +1,4 @@
-"""What a replay costs beside the bare work under it, and whether it keeps anything: `make bench`.
+"""What a replay costs beside the bare work under it, and whether it keeps anything: `make measure`.
 
 BENCH_RECORDS=10000000 measures the memory over ten million records (half an hour of CPU).
 """

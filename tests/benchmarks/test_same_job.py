@@ -2,6 +2,7 @@
 
 from mts_stream.domain.kernel import kernel
 from tests.benchmarks.same_job.bars import BARS, Turn, reached
+from tests.benchmarks.same_job.chart import svg_of
 from tests.benchmarks.same_job.engines.catalog import ENGINES
 from tests.benchmarks.same_job.job import Job
 from tests.benchmarks.same_job.log import digest, messages
@@ -68,3 +69,14 @@ def test_what_is_shown_names_each_bar_and_each_difference() -> None:
     assert [bar["reached"] for bar in equal["bars"]] == [False]
     assert "NOT REACHED" in table_of(equal) and "quix: not installed" in table_of(equal)
     assert "DIFFER" in table_of(other)
+
+
+def test_the_chart_has_a_bar_for_each_engine() -> None:
+    """The fastest first, each with its figure."""
+    turns = {"mts_compiled": [Turn(100, 1, 2)], "faust_stock": [Turn(100, 10, 20)]}
+    facts = {"messages": 100, "pairs": 1, "rounds": 1, "missing": []}
+
+    chart = svg_of(json_of(turns, {}, {}, [], facts))
+
+    assert chart.count("<rect") == 1 + len(turns)
+    assert chart.index("mts_compiled") < chart.index("faust_stock")
