@@ -215,7 +215,7 @@ def gone(demo: DemoProcess) -> bool:
 
 def test_of_two_workers_one_may_be_killed() -> None:
     """Both are shown with their partitions; the other takes over, and nothing is lost, doubled or false."""
-    demo = DemoProcess("--duration", 4, "--pairs", 3, "--seed", 5, "--workers", 2, PARTITIONS="4")
+    demo = DemoProcess("--duration", 15, "--pairs", 3, "--seed", 5, "--workers", 2, PARTITIONS="4")
     demo.wait_for('"ready"')
     demo.wait_for(", worker-2: ")
     demo.child(f"--web-port {demo.port_of('worker-2')}").kill()
