@@ -81,6 +81,14 @@ class Service:
             time.sleep(POLL_S)
         return self
 
+    def says(self, text: str, deadline_s: float = 60) -> "Service":
+        """Return when its log holds a text."""
+        ends = time.monotonic() + deadline_s
+        while text not in self.text():
+            assert time.monotonic() < ends, f"{self.name} did not say {text!r}:\n{self.text()}"
+            time.sleep(POLL_S)
+        return self
+
     def completes(self, deadline_s: float = 60) -> int:
         """The exit code of a service that ends by itself."""
         return self.process.wait(deadline_s)
