@@ -95,9 +95,9 @@ mutation: install ## Make the economics wrong in every way: which mutants do the
 .PHONY: install
 install: $(STAMP) ## Make .venv with exactly what requirements.lock names
 
-KERNEL := $(wildcard mts_stream/*/*.pyx mts_stream/*/*.pxd)
+KERNEL_SOURCES := $(wildcard mts_stream/*/*.pyx mts_stream/*/*.pxd)
 
-$(STAMP): requirements.lock pyproject.toml setup.py $(KERNEL)
+$(STAMP): requirements.lock pyproject.toml setup.py $(KERNEL_SOURCES)
 	@if [ -z "$(PYTHON)" ]; then \
 	  echo "make: no Python 3.11 or newer with venv found; install one (Debian: apt-get install python3-venv) or say PYTHON=/path/to/python3" >&2; \
 	  exit 1; fi
