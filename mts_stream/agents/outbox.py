@@ -89,17 +89,8 @@ class Outbox:
         """Return when Kafka has confirmed all that was handed over before; raises DeliveryError where it refused."""
         if self._parcels:
             newest = self._parcels[-1]
-            await self._until(lambda: all(not parcel.left for parcel in self._through(newest)))
+            await self._until(lambda: newest not in self._parcels)  # they leave in their order
         self._serve()
-
-    def _through(self, newest: "_Parcel") -> "list[_Parcel]":
-        """The parcels that are not confirmed yet, up to one of them."""
-        found = []
-        for parcel in self._parcels:
-            found.append(parcel)
-            if parcel is newest:
-                return found
-        return []  # it went, and all before it
 
     async def _until(self, is_true: Callable[[], bool]) -> None:
         self._serve()
