@@ -149,6 +149,23 @@ cdef inline void skip(Scan *at) noexcept:
         whole(at)
 
 
+cdef inline Slice key_of(Scan *at) noexcept:
+    """The next key of an object; of no length where none comes."""
+    cdef Slice key = quoted(at)
+    if not took(at, b":", 1):
+        key.size = 0
+    return key
+
+
+cdef inline bint goes_on(Scan *at) noexcept:
+    """Whether another key follows in an object, which has ended otherwise."""
+    if at.p != NULL and at.p < at.end and at.p[0] == 44:
+        at.p += 1
+        return True
+    took(at, b"}", 1)
+    return False
+
+
 cdef inline bint note(Scan *at, Frame *frame, int what) noexcept:
     """Whether a key comes for the first time."""
     if frame.seen & what:
@@ -166,10 +183,7 @@ cdef void binance(Scan *at, Frame *frame) noexcept:
     cdef Slice key
     took(at, b"{", 1)
     while at.p != NULL:
-        key = quoted(at)
-        took(at, b":", 1)
-        if at.p == NULL:
-            return
+        key = key_of(at)
         if key.size == 1 and key.begin[0] == 98 and note(at, frame, BIDS):
             frame.bids = levels(at)
         elif key.size == 1 and key.begin[0] == 97 and note(at, frame, ASKS):
@@ -184,12 +198,7 @@ cdef void binance(Scan *at, Frame *frame) noexcept:
             frame.previous_id = whole(at)
         else:
             skip(at)
-        if at.p == NULL or at.p >= at.end:
-            at.p = NULL
-        elif at.p[0] == 44:
-            at.p += 1
-        else:
-            took(at, b"}", 1)
+        if not goes_on(at):
             return
 
 
@@ -197,10 +206,7 @@ cdef void bybit(Scan *at, Frame *frame, bint is_data) noexcept:
     cdef Slice key
     took(at, b"{", 1)
     while at.p != NULL:
-        key = quoted(at)
-        took(at, b":", 1)
-        if at.p == NULL:
-            return
+        key = key_of(at)
         if is_data and is_text(key, b"b", 1) and note(at, frame, BIDS):
             frame.bids = levels(at)
         elif is_data and is_text(key, b"a", 1) and note(at, frame, ASKS):
@@ -215,12 +221,7 @@ cdef void bybit(Scan *at, Frame *frame, bint is_data) noexcept:
             bybit(at, frame, True)
         else:
             skip(at)
-        if at.p == NULL or at.p >= at.end:
-            at.p = NULL
-        elif at.p[0] == 44:
-            at.p += 1
-        else:
-            took(at, b"}", 1)
+        if not goes_on(at):
             return
 
 
@@ -293,13 +294,14 @@ cpdef object depth_update(bytes value):
     frame.seen = 0
     cdef tuple names = <tuple> known
     cdef bint is_binance = names[4], is_perp = names[5], replaces = False
+    cdef int needed = BINANCE if is_binance else BYBIT
     if is_binance:
         binance(&at, &frame)
     else:
         bybit(&at, &frame, False)
     if not took(&at, b"}", 1) or at.p != at.end:
         return None
-    if frame.seen & (BINANCE if is_binance else BYBIT) != (BINANCE if is_binance else BYBIT) or frame.millis > MILLIS_MAX:
+    if frame.seen & needed != needed or frame.millis > MILLIS_MAX:
         return None
     if is_binance:
         if is_perp and not frame.seen & PREVIOUS:
