@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mts_stream import metrics, transport
 from mts_stream.errors import KafkaUnavailableError, MtsError, RecoveryError
+from mts_stream.garbage import look_seldom
 from mts_stream.health import RecoveryWatch, WorkerHealth
 from mts_stream.instance import OwnInstanceId
 from mts_stream.kafka_watch import CHECK_S, KafkaWatch, ask_brokers
@@ -58,6 +59,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
             await kafka_ready(self.settings)
         except MtsError as error:
             exit_with(error)
+        look_seldom()
         self.add_future(self._watch_recovery())
         self.add_future(self._watch_kafka())
 

@@ -115,7 +115,7 @@ class _Batch:
     async def run(self, records: list[BatchRecord]) -> int:
         """Handle the records; gives the newest event time among them, 0 where none has one."""
         yielded_at = time.monotonic()
-        for offset, _, value, _ in records:
+        for offset, value in records:
             self._on_record(offset, value)
             if len(self._out) >= SEND_AT_ONCE or time.monotonic() - yielded_at > YIELD_S:
                 await self._send()

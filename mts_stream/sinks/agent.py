@@ -20,7 +20,7 @@ from mts_stream.sinks.writer import Writer
 CLUSTER_RETRY_S = 1.0
 YIELD_S = 0.02
 
-Records = Iterable[tuple[int, bytes | None, bytes | None, int]]  # transport.BatchRecord
+Records = Iterable[tuple[int, bytes | None]]  # transport.BatchRecord
 Commit = Callable[[str, Mapping[int, int]], Awaitable[None]]
 log = get_logger(__name__)
 
@@ -68,7 +68,7 @@ class TopicSink:
         """Take one fetched batch; returns when what it completed is stored. Raises StoreError."""
         async with self._storing:
             yielded_at = time.monotonic()
-            for offset, _, value, _ in records:
+            for offset, value in records:
                 if generation == self._left or generation != self._generation():
                     return
                 await self._store(self._batcher.on_event(Delivery(partition, offset, value), time.monotonic_ns()))

@@ -6,7 +6,7 @@
 
     @app.agent(raw, name="market")
     async def market(stream):
-        async for records in stream:                         # list of BatchRecord: (offset, key, value, timestamp_ms)
+        async for records in stream:                         # list of BatchRecord: (offset, value)
             message = stream.current_event.message           # .topic, .partition, .tp, .generation_id
             if not is_current(app, message):
                 continue                                     # waited through a rebalance: all is read again

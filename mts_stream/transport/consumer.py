@@ -161,10 +161,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 yield self._to_batch(tp, in_order)
 
     def _to_batch(self, tp: TP, batch: list[BatchRecord]) -> ConsumerMessage:
-        offset, timestamp_ms = batch[-1][0], batch[-1][3]
+        offset = batch[-1][0]
         self._read_offset[tp] = None  # Faust's search for gaps must not see the jump from batch to batch
         return ConsumerMessage(
-            tp.topic, tp.partition, offset, timestamp_ms / 1000, 0, [], None, batch, None, 0, 0, tp,
+            tp.topic, tp.partition, offset, time.time(), 0, [], None, batch, None, 0, 0, tp,
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 

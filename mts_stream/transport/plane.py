@@ -6,10 +6,11 @@ One thread of its own waits for records and does what may wait for the broker; t
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from typing import Any
 
 import msgspec
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from faust.types import TP
 
 from mts_stream import metrics
@@ -28,7 +29,7 @@ QUEUE_BACKOFF_MS = 10  # librdkafka's own 1000 makes a full queue run dry
 STATISTICS_MS = 5000
 ERROR_LINE_S = 10.0
 
-BatchRecord = tuple[int, bytes | None, bytes | None, int]  # offset, key, value, timestamp in ms (the broker's)
+BatchRecord = tuple[int, bytes | None]  # offset, value: nobody asks for more, and each more costs every record
 
 REFUSALS = frozenset({
     KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError.UNSUPPORTED_SASL_MECHANISM,
@@ -116,17 +117,23 @@ class FetchPlane:
         return [] if first is None else [first, *self._consumer.consume(self._records_max, 0)]
 
     def _by_partition(self, messages: list[Any]) -> dict[TP, list[BatchRecord]]:
+        """No bytecode for a record: iterators written in C call C; librdkafka gives a partition's records in runs."""
+        if any(map(Message.error, messages)):
+            messages = self._sound(messages)
         batches: dict[TP, list[BatchRecord]] = {}
-        for m in messages:
-            if (error := m.error()) is not None:
-                self._on_error(error)
-                continue
-            tp = TP(m.topic(), m.partition())
-            batch = batches.get(tp)
-            if batch is None:
-                batch = batches[tp] = []
-            batch.append((m.offset(), m.key(), m.value(), m.timestamp()[1]))
+        for partition, of_partition in groupby(messages, Message.partition):
+            for topic, of_topic in groupby(of_partition, Message.topic):
+                run = list(of_topic)
+                records = list(zip(map(Message.offset, run), map(Message.value, run), strict=True))
+                batches.setdefault(TP(topic, partition), []).extend(records)
         return batches
+
+    def _sound(self, messages: list[Message]) -> list[Message]:
+        """The records among them; the rest are errors."""
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._on_error(error)
+        return [message for message in messages if message.error() is None]
 
     def highwater(self, tp: TP) -> int | None:
         """The end of a partition as the last answer of the broker had it; None before the first."""

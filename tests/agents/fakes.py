@@ -171,4 +171,4 @@ def raw(pair: str = "AAA-USDT", seq: int = 1, kind: str = "snapshot") -> bytes:
 
 def records(first: int, *values: bytes) -> list[tuple[int, bytes | None, bytes | None, int]]:
     """A batch of raw records from an offset on."""
-    return [(first + i, b"k", value, 1_000) for i, value in enumerate(values)]
+    return [(first + i, value) for i, value in enumerate(values)]

@@ -56,7 +56,7 @@ class Ground:
 
 def records(first: int, count: int) -> Records:
     """Records as the transport hands them over."""
-    return [(offset, None, b"{}", 0) for offset in range(first, first + count)]
+    return [(offset, b"{}") for offset in range(first, first + count)]
 
 
 async def test_offsets_are_committed_after_their_rows_are_confirmed() -> None:

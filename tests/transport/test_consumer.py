@@ -97,7 +97,7 @@ class Fetching(Consumer):
 
 def fetched(*offsets: int) -> Batches:
     """Records as the plane gives them."""
-    return {TP0: [(o, b"k", b"v%d" % o, 1000 + o) for o in offsets]}
+    return {TP0: [(o, b"v%d" % o) for o in offsets]}
 
 
 def changelog(*offsets: int) -> dict[TP, list[Any]]:
@@ -114,12 +114,12 @@ def changelog(*offsets: int) -> dict[TP, list[Any]]:
 
 
 async def test_a_fetch_becomes_one_message_whose_value_is_the_batch() -> None:
-    """Offset, key, value and time of each record; the message carries partition and generation."""
+    """Offset and value of each record; the message carries partition and generation."""
     consumer = Fetching(fetched(5, 6))
 
     [(tp, message)] = [item async for item in consumer.getmany(1.0)]
 
-    assert message.value == [(5, b"k", b"v5", 1005), (6, b"k", b"v6", 1006)]
+    assert message.value == [(5, b"v5"), (6, b"v6")]
     assert (tp, message.topic, message.partition, message.offset, message.generation_id) == (TP0, "mts.raw", 0, 6, 1)
     assert transport.is_current(consumer.app, message)
     consumer.app.consumer_generation_id = 2

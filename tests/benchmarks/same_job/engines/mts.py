@@ -40,7 +40,7 @@ def run(given: Options, meter: Meter) -> None:
             if not transport.is_current(app, message):
                 continue
             is_last = meter.saw(len(records))
-            results = job.on_records([value for _, _, value, _ in records])
+            results = job.on_records([value for _, value in records])
             await outbox.send(message.partition, [Outgoing(given.results, key, value, []) for key, value in results])
             position[message.tp] = records[-1][0] + 1
             if is_last or meter.seen - committed >= COMMIT_EVERY_RECORDS:
