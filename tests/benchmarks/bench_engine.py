@@ -19,7 +19,8 @@ from mts_stream.domain.engine import PartitionEngine
 from mts_stream.domain.kernel import Kernel
 from mts_stream.errors import BadRecordError
 from mts_stream.settings import load_settings
-from mts_stream.wire.codec import decode_record, encode_message
+from mts_stream.wire.codec import encode_message
+from mts_stream.wire.reading import record_reader
 from tests.benchmarks.many_pairs import BEGUN, in_turn, recorded
 from tests.domain.kernels import NAMES, built
 
@@ -54,12 +55,13 @@ def worked_off(engine: PartitionEngine, values: Iterable[bytes], begun: int = 0)
     """Batch by batch, each made before the clock runs, as a fetch makes it."""
     run, digest, offset = Run(), hashlib.sha256(), begun
     rest: Iterator[bytes] = iter(values)
+    read = record_reader(engine.kernel.name)
     while batch := list(islice(rest, BATCH)):
         out: list[bytes] = []
         began = time.process_time()
         for value in batch:
             with suppress(BadRecordError):  # a dead letter; the captures have some
-                out += [encode_message(message) for message in engine.on_event(decode_record(value), offset).messages]
+                out += [encode_message(message) for message in engine.on_event(read(value), offset).messages]
             offset += 1
         run.cpu_s += time.process_time() - began
         run.results += len(out)
