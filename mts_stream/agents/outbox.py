@@ -7,6 +7,7 @@ of its own (docs/performance.md); checkpoints go Faust's way, into the table's c
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from mts_stream.errors import DeliveryError
@@ -31,7 +32,7 @@ class Producer(Protocol):
         self, topic: str, *, value: bytes, key: bytes | None, partition: int, on_delivery: Callable[[Any, Any], None],
         headers: list[tuple[str, bytes]],
     ) -> None:  # fmt: skip
-        """Queue a record."""
+        """Queue a record; raises BufferError where its queue is full, by records or by bytes."""
 
     def poll(self, timeout: float) -> int:
         """Serve what has come."""
@@ -40,7 +41,8 @@ class Producer(Protocol):
 class Outbox:
     """Records handed to the producer and not confirmed yet, at most `limit`: at the limit, sending waits.
 
-    The producer is made when the first record is sent.
+    So it does where the producer's own queue is full, which large records may fill sooner. The producer is made when
+    the first record is sent.
     """
 
     def __init__(self, make_producer: Callable[[], Producer], limit: int) -> None:
@@ -63,27 +65,30 @@ class Outbox:
         parcel = _Parcel(self)
         self._parcels.append(parcel)
         try:
-            for topic, key, value, headers in records:
-                if self._unconfirmed >= self._limit:
-                    await self._until(lambda: self._unconfirmed < self._limit)
-                self._hand_over(parcel, partition, topic, key, value, headers)
+            for record in records:
+                if not self._takes(parcel, partition, record):
+                    await self._until(partial(self._takes, parcel, partition, record))
         finally:
             parcel.left -= 1
         self._serve()
 
-    def _hand_over(
-        self, parcel: "_Parcel", partition: int, topic: str, key: bytes | None, value: bytes,
-        headers: list[tuple[str, bytes]],
-    ) -> None:  # fmt: skip
+    def _takes(self, parcel: "_Parcel", partition: int, record: Outgoing) -> bool:
+        """Hand a record over; False while there is no room for it, which every confirmation makes."""
         assert self._producer is not None, "made by send"
+        if self._unconfirmed >= self._limit:
+            return False
+        topic, key, value, headers = record
         try:
             self._producer.produce(
                 topic, value=value, key=key, partition=partition, on_delivery=parcel.on_delivery, headers=headers
             )
         except Exception as error:
+            if isinstance(error, BufferError) and self._unconfirmed:  # else there is nothing to wait for
+                return False
             raise DeliveryError(f"Kafka did not take a result for {topic}-{partition}: {error}") from error
         parcel.left += 1
         self._unconfirmed += 1
+        return True
 
     async def confirmed(self) -> None:
         """Return when Kafka has confirmed all that was handed over before; raises DeliveryError where it refused."""

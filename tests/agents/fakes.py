@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from confluent_kafka import KafkaError, KafkaException
 from faust.types import TP
 
 from mts_stream.domain.engine import ClockState, Handled, Progress
@@ -27,18 +28,19 @@ class FakeProducer:
         self.unconfirmed: list[Callable[[Any, Any], None]] = []
         self.told: list[tuple[Callable[[Any, Any], None], str | None]] = []
         self.confirms = True
+        self.refuses_at_once = False
+        self.polls = 0
 
     def produce(self, topic: str, *, value: Any, key: Any, partition: int, on_delivery: Any, headers: Any) -> None:
         if self.refuses_at_once:
-            raise BufferError("queue full")
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
         self.sent.append((topic, key, value, partition))
         self.unconfirmed.append(on_delivery)
         if self.confirms:
             self.confirm()
 
-    refuses_at_once = False
-
     def poll(self, timeout: float) -> int:
+        self.polls += 1
         told, self.told = self.told, []
         for on_delivery, error in told:
             on_delivery(error, None)
