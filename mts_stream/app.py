@@ -49,12 +49,13 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     checkpointer = Checkpointer(app, table, partitions, saved, outbox, settings.checkpoint_interval_s)
 
     @app.agent(raw, name="market", concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
-    async def handle_market_data(batches: Any) -> None:
-        async for records in batches:
-            message = batches.current_event.message
-            if transport.is_current(app, message):  # else it waited through a rebalance, and is read again
-                async with app.bugs_end_it():
-                    await market.on_batch(message.tp, records, message.generation_id)
+    async def handle_market_data(fetches: Any) -> None:
+        async for fetch in fetches:
+            generation = fetches.current_event.message.generation_id
+            for tp, records in fetch.items():
+                if transport.is_current(app, generation):  # else it waited through a rebalance, and is read again
+                    async with app.bugs_end_it():
+                        await market.on_batch(tp, records, generation)
 
     @app.task  # type: ignore[untyped-decorator]
     async def write_checkpoints() -> None:

@@ -90,11 +90,12 @@ def create_app(settings: Settings) -> WorkerApp:
 
 def _add_agent(app: WorkerApp, sink: TopicSink, source: Any) -> None:
     @app.agent(source, name=sink.topic, concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
-    async def store_topic(batches: Any) -> None:
-        async for records in batches:
-            message = batches.current_event.message
+    async def store_topic(fetches: Any) -> None:
+        async for fetch in fetches:
+            generation = fetches.current_event.message.generation_id
             async with app.bugs_end_it():
-                await sink.on_records(message.partition, records, message.generation_id)
+                for tp, records in fetch.items():
+                    await sink.on_records(tp.partition, records, generation)
 
     @app.task  # type: ignore[untyped-decorator]
     async def store_what_has_waited() -> None:

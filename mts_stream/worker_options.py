@@ -17,7 +17,7 @@ from mts_stream.settings import Settings
 from mts_stream.startup import exit_with
 from mts_stream.wire.topics import MESSAGE_BYTES_MAX
 
-BATCHES_QUEUED_MAX = 16
+FETCHES_QUEUED_MAX = 8
 PRODUCER_BATCH_BYTES = 262_144
 PRODUCER_LINGER_S = 0.005
 REBALANCE_S = 30.0  # how long the group waits for its members; health.RECOVERY_STALLED_S is more
@@ -32,7 +32,7 @@ def faust_options(settings: Settings, *, web_port: int, data_dir: Path, instance
         "key_serializer": "raw", "value_serializer": "raw",
         "topic_partitions": settings.partitions, "topic_replication_factor": settings.replication_factor,
         "topic_allow_declare": False, "topic_disable_leader": True, "table_standby_replicas": 0,
-        "stream_wait_empty": False, "stream_buffer_maxsize": BATCHES_QUEUED_MAX,
+        "stream_wait_empty": False, "stream_buffer_maxsize": FETCHES_QUEUED_MAX,
         "worker_redirect_stdouts": False, "logging_config": _logging_config(),
         "consumer_group_instance_id": instance_id or None,
         "TableManager": QuickTables, "Worker": QuickEnd, "PartitionAssignor": Assignor,

@@ -1,4 +1,4 @@
-"""A Faust transport, `batch://`, whose consumer hands an agent whole fetch batches of one partition.
+"""A Faust transport, `batch://`, whose consumer hands an agent whole fetches: a batch of each partition.
 
     app = faust.App(..., broker=broker_url(settings), stream_wait_empty=False)
     configure(app, settings, batched={"mts.raw"})            # which topics come in batches
@@ -6,12 +6,13 @@
 
     @app.agent(raw, name="market")
     async def market(stream):
-        async for records in stream:                         # list of BatchRecord: (offset, value)
-            message = stream.current_event.message           # .topic, .partition, .tp, .generation_id
-            if not is_current(app, message):
-                continue                                     # waited through a rebalance: all is read again
-            expected = first_offset(app, message.tp)         # where reading began in this generation
-            ...
+        async for fetch in stream:                           # dict of TP: list of BatchRecord: (offset, value)
+            generation = stream.current_event.message.generation_id
+            for tp, records in fetch.items():
+                if not is_current(app, generation):
+                    break                                    # waited through a rebalance: all is read again
+                expected = first_offset(app, tp)             # where reading began in this generation
+                ...
     await commit(app, {TP("mts.raw", 0): next_offset})       # by whoever knows what is durable; never lowers one
 
 What it promises: in one generation the batches of a partition follow each other without a hole from the committed
@@ -32,6 +33,7 @@ from faust.types import TP
 
 from mts_stream.settings import Settings
 from mts_stream.transport.plane import BatchRecord as BatchRecord
+from mts_stream.transport.plane import Fetch as Fetch
 
 SCHEME = "batch"
 
@@ -51,13 +53,13 @@ def configure(app: Any, settings: Settings, *, batched: Iterable[str]) -> None:
 
 
 def batch_topic(app: Any, name: str, partitions: int) -> Any:
-    """A topic whose values are lists of BatchRecord, and of which Faust acknowledges and commits nothing."""
+    """A topic whose values are a Fetch each, and of which Faust acknowledges and commits nothing."""
     return app.topic(name, partitions=partitions, acks=False, key_serializer="raw", value_serializer="raw")
 
 
-def is_current(app: Any, message: Any) -> bool:
-    """Whether a batch was fetched in the generation of the group that stands now."""
-    return bool(message.generation_id == app.consumer_generation_id)
+def is_current(app: Any, generation: int) -> bool:
+    """Whether what was fetched in a generation of the group is fetched in the one that stands now."""
+    return bool(generation == app.consumer_generation_id)
 
 
 def first_offset(app: Any, tp: TP) -> int | None:

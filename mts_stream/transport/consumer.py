@@ -12,7 +12,7 @@ from faust.types import TP, ConsumerMessage
 
 from mts_stream import metrics
 from mts_stream.errors import KafkaUnavailableError
-from mts_stream.transport.plane import BatchRecord, FetchPlane
+from mts_stream.transport.plane import BatchRecord, Fetch, FetchPlane
 
 CHANGELOG_WAIT_MS = 20  # Faust's own 1500 delays a changelog that is asked for while another one waits for data
 OTHERS_WAIT_S = 0.05  # for records beside the batches; as long a recovery that has ended delays the first batch
@@ -46,7 +46,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's consumer, which makes one message out of all records fetched of a batched partition."""
+    """Faust's consumer, which makes one message out of all records of a batched topic that were fetched at once."""
 
     RebalanceListener = RebalanceListener
 
@@ -151,20 +151,31 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         except KafkaUnavailableError as error:
             await self.app.crash_worker(error)
             return
+        by_topic: dict[str, Fetch] = {}
         for tp, batch in fetched.items():
-            if self._epoch != epoch or not self.flow_active or self.should_stop:
+            if self._epoch != epoch:
                 return  # stale; all is read again from the committed offset
             in_order = await self._in_order(tp, batch)
-            if in_order and self._epoch == epoch:
-                self._delivered_at[tp] = time.monotonic()
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp) or in_order[-1][0] + 1)
-                yield self._to_batch(tp, in_order)
+            if in_order:
+                by_topic.setdefault(tp.topic, {})[tp] = in_order
+        for fetch in by_topic.values():
+            if self._epoch != epoch or not self.flow_active or self.should_stop:
+                return
+            yield self._to_message_of(fetch)
 
-    def _to_batch(self, tp: TP, batch: list[BatchRecord]) -> ConsumerMessage:
-        offset = batch[-1][0]
+    def _to_message_of(self, fetch: Fetch) -> ConsumerMessage:
+        """One message for all partitions of a topic: what Faust does for each is more than a small batch costs.
+
+        It goes by the name of the first of them; whether it is stale is a matter of its generation.
+        """
+        now = time.monotonic()
+        for tp, batch in fetch.items():
+            self._delivered_at[tp] = now
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp) or batch[-1][0] + 1)
+        tp, batch = next(iter(fetch.items()))
         self._read_offset[tp] = None  # Faust's search for gaps must not see the jump from batch to batch
         return ConsumerMessage(
-            tp.topic, tp.partition, offset, time.time(), 0, [], None, batch, None, 0, 0, tp,
+            tp.topic, tp.partition, batch[-1][0], time.time(), 0, [], None, fetch, None, 0, 0, tp,
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 

@@ -30,6 +30,8 @@ STATISTICS_MS = 5000
 ERROR_LINE_S = 10.0
 
 BatchRecord = tuple[int, bytes | None]  # offset, value: nobody asks for more, and each more costs every record
+Fetch = dict[TP, list[BatchRecord]]  # a batch of each partition, in the order of its offsets
+
 
 REFUSALS = frozenset({
     KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError.UNSUPPORTED_SASL_MECHANISM,
@@ -102,7 +104,7 @@ class FetchPlane:
         self._consumer.pause(paused)
         self._consumer.resume(resumed)
 
-    async def take(self) -> dict[TP, list[BatchRecord]]:
+    async def take(self) -> Fetch:
         """What has come, by partition and in order; waits WAIT_S for the first. Raises KafkaUnavailableError."""
         if self._closed:
             return {}
@@ -116,11 +118,11 @@ class FetchPlane:
         first = self._consumer.poll(WAIT_S)
         return [] if first is None else [first, *self._consumer.consume(self._records_max, 0)]
 
-    def _by_partition(self, messages: list[Any]) -> dict[TP, list[BatchRecord]]:
+    def _by_partition(self, messages: list[Any]) -> Fetch:
         """No bytecode for a record: iterators written in C call C; librdkafka gives a partition's records in runs."""
         if any(map(Message.error, messages)):
             messages = self._sound(messages)
-        batches: dict[TP, list[BatchRecord]] = {}
+        batches: Fetch = {}
         for partition, of_partition in groupby(messages, Message.partition):
             for topic, of_topic in groupby(of_partition, Message.topic):
                 run = list(of_topic)

@@ -14,26 +14,23 @@ from hypothesis import strategies as st
 from mts_stream import metrics, transport
 from mts_stream.settings import Settings
 from mts_stream.transport.consumer import Consumer
-from mts_stream.transport.plane import BatchRecord
+from mts_stream.transport.plane import Fetch
 from tests.agents.fakes import FakeApp
 
 TP0, CHANGELOG = TP("mts.raw", 0), TP("log", 0)
 
 
-Batches = dict[TP, list[BatchRecord]]
-
-
 class FakePlane:
     """Gives what the script says, and notes what it is told."""
 
-    def __init__(self, *fetched: Batches) -> None:
+    def __init__(self, *fetched: Fetch) -> None:
         self.fetched = list(fetched)
         self.assigned: list[dict[TP, int]] = []
         self.sought: list[dict[TP, int]] = []
         self.paused: frozenset[TP] = frozenset()
         self.seek_fails = False
 
-    async def take(self) -> Batches:
+    async def take(self) -> Fetch:
         return self.fetched.pop(0)
 
     async def assign(self, starts: Mapping[TP, int]) -> None:
@@ -54,7 +51,7 @@ class FakePlane:
 class Fetching(Consumer):
     """The consumer with a scripted plane and a scripted aiokafka below it."""
 
-    def __init__(self, *fetched: Batches, others: Any = None) -> None:
+    def __init__(self, *fetched: Fetch, others: Any = None) -> None:
         app = faust.App("t", broker="batch://127.0.0.1:1", store="memory://")
         transport.configure(app, Settings(), batched={"mts.raw"})
         app.consumer_generation_id = 1
@@ -91,11 +88,11 @@ class Fetching(Consumer):
         out = []
         for _ in range(count):
             async for _, message in self.getmany(1.0):
-                out.append([record[0] for record in message.value])
+                out += [[offset for offset, _ in records] for records in message.value.values()]
         return out
 
 
-def fetched(*offsets: int) -> Batches:
+def fetched(*offsets: int) -> Fetch:
     """Records as the plane gives them."""
     return {TP0: [(o, b"v%d" % o) for o in offsets]}
 
@@ -113,17 +110,19 @@ def changelog(*offsets: int) -> dict[TP, list[Any]]:
     }  # fmt: skip
 
 
-async def test_a_fetch_becomes_one_message_whose_value_is_the_batch() -> None:
-    """Offset and value of each record; the message carries partition and generation."""
-    consumer = Fetching(fetched(5, 6))
+async def test_a_fetch_becomes_one_message_with_a_batch_of_each_partition() -> None:
+    """Offset and value of each record; the message carries the first partition's name and the generation."""
+    other = TP("mts.raw", 1)
+    consumer = Fetching(fetched(5, 6) | {other: [(0, b"")]})
+    consumer._active_partitions, consumer._expected = {TP0, other}, {TP0: 5, other: 0}
 
     [(tp, message)] = [item async for item in consumer.getmany(1.0)]
 
-    assert message.value == [(5, b"v5"), (6, b"v6")]
+    assert message.value == {TP0: [(5, b"v5"), (6, b"v6")], other: [(0, b"")]}
     assert (tp, message.topic, message.partition, message.offset, message.generation_id) == (TP0, "mts.raw", 0, 6, 1)
-    assert transport.is_current(consumer.app, message)
+    assert transport.is_current(consumer.app, message.generation_id)
     consumer.app.consumer_generation_id = 2
-    assert not transport.is_current(consumer.app, message)
+    assert not transport.is_current(consumer.app, message.generation_id)
 
 
 async def test_other_topics_keep_one_message_a_record() -> None:
@@ -166,8 +165,9 @@ async def test_a_paused_partition_is_not_fetched() -> None:
 
 async def test_revoked_partitions_are_fetched_no_more_and_delivered_no_more() -> None:
     """Not even the rest of a fetch of which a part was delivered."""
-    other = TP("mts.raw", 1)
-    consumer = Fetching(fetched(5) | {other: [(0, None, b"", 0)]})
+    other = TP("mts.other", 1)
+    consumer = Fetching(fetched(5) | {other: [(0, b"")]})
+    consumer.app.batched_topics = frozenset({"mts.raw", "mts.other"})
     consumer._active_partitions, consumer._expected = {TP0, other}, {TP0: 5, other: 0}
 
     seen = []

@@ -33,16 +33,16 @@ def run(given: Options, meter: Meter) -> None:
     position: dict[TP, int] = {}
 
     @app.agent(source, name="job", concurrency=1)  # type: ignore[untyped-decorator]
-    async def process(batches: Any) -> None:
+    async def process(fetches: Any) -> None:
         committed = 0
-        async for records in batches:
-            message = batches.current_event.message
-            if not transport.is_current(app, message):
+        async for fetch in fetches:
+            if not transport.is_current(app, fetches.current_event.message.generation_id):
                 continue
-            is_last = meter.saw(len(records))
-            results = job.on_records([value for _, value in records])
-            await outbox.send(message.partition, [Outgoing(given.results, key, value, []) for key, value in results])
-            position[message.tp] = records[-1][0] + 1
+            is_last = meter.saw(sum(map(len, fetch.values())))
+            for tp, records in fetch.items():
+                results = job.on_records([value for _, value in records])
+                await outbox.send(tp.partition, [Outgoing(given.results, key, value, []) for key, value in results])
+                position[tp] = records[-1][0] + 1
             if is_last or meter.seen - committed >= COMMIT_EVERY_RECORDS:
                 committed = meter.seen
                 await outbox.confirmed()
