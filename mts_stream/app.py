@@ -4,6 +4,7 @@ faust -A mts_stream.app worker -l info
 """
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mode import CrashingSupervisor
@@ -58,6 +59,10 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
                         await market.on_batch(tp, records, generation)
 
     @app.task  # type: ignore[untyped-decorator]
+    async def settle_what_is_owed() -> None:
+        await _again_and_again(app, market.settle)
+
+    @app.task  # type: ignore[untyped-decorator]
     async def write_checkpoints() -> None:
         while not app.should_stop:
             if not app.rebalancing and not app.in_recovery:
@@ -87,13 +92,25 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
             app.leave_group()
 
     @app.timer(GAUGES_TICK_S, name="gauges")  # type: ignore[untyped-decorator]
-    async def show_gauges() -> None:
-        metrics.PAIRS.set(sum(len(partition.engine.pairs) for partition in partitions))
-        metrics.UNCONFIRMED.set(len(outbox))
+    async def look_after() -> None:
         lag.waiting((tp.partition for tp in app.health.behind()), time.time_ns())
-        metrics.OPEN_OPPORTUNITIES.set(sum(partition.engine.open_opportunities for partition in partitions))
+        _show(partitions, outbox)
 
     return app
+
+
+async def _again_and_again(app: WorkerApp, step: Callable[[], Awaitable[None]]) -> None:
+    """A step, until the worker stops."""
+    while not app.should_stop:
+        async with app.bugs_end_it():
+            await step()
+
+
+def _show(partitions: Partitions, outbox: Outbox) -> None:
+    """The gauges."""
+    metrics.PAIRS.set(sum(len(partition.engine.pairs) for partition in partitions))
+    metrics.UNCONFIRMED.set(len(outbox))
+    metrics.OPEN_OPPORTUNITIES.set(sum(partition.engine.open_opportunities for partition in partitions))
 
 
 def _engine(settings: Settings, kernel: Kernel) -> EngineFactory:

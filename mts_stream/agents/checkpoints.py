@@ -19,6 +19,7 @@ from faust.types import TP
 from mts_stream import metrics, transport
 from mts_stream.agents.outbox import Outbox
 from mts_stream.agents.partitions import CLOCK, Partition, Partitions
+from mts_stream.agents.results import Results
 from mts_stream.logs import get_logger
 from mts_stream.wire import topics
 
@@ -179,12 +180,19 @@ class Checkpointer:
         taken, yielded_at = [], now
         for partition in self._partitions:
             idle = now - partition.handled_at > IDLE_S
+            results = Results(partition.number, self._outbox)
             for key in partition.due_keys(now, self._interval_s, everything=everything or idle):
+                if key in partition.engine.owing:
+                    results.add(partition.engine.settle(key).messages)
                 offset, data = partition.take(key)
                 taken.append(Taken(partition, key, Checkpoint.of(offset, data)))
                 if time.monotonic() - yielded_at > YIELD_S:
+                    await results.send()
                     await asyncio.sleep(0)
                     yielded_at = time.monotonic()
+            await results.send()
+            results.count()
+            partition.note_owing(time.monotonic())
         return taken
 
     async def _write(self, taken: list[Taken]) -> None:

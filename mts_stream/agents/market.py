@@ -1,4 +1,8 @@
-"""The market agent: read a batch of the raw log, one engine call per record, send what it led to."""
+"""The market agent: read a batch of the raw log, one engine call per record, send what it led to.
+
+A second ends for all pairs at once. What that leads to is owed and settled pair by pair: before the pair's next record,
+one pair after each record, and in slices while no batch is at hand; so no record waits for the windows of all pairs.
+"""
 
 import asyncio
 import time
@@ -12,16 +16,18 @@ from mts_stream.agents.checkpoints import SavedCheckpoints, restore
 from mts_stream.agents.lag import EventLag
 from mts_stream.agents.outbox import Outbox, Outgoing
 from mts_stream.agents.partitions import Partition, Partitions
-from mts_stream.domain.messages import Message, SignalMessage, SpreadWindow
+from mts_stream.agents.results import Results
 from mts_stream.errors import BadRecordError
 from mts_stream.log_limits import Limited
 from mts_stream.logs import get_logger
 from mts_stream.transport import BatchRecord
 from mts_stream.wire import topics
-from mts_stream.wire.codec import dead_letter, decode_record, encode_message, headers_of, key_of, topic_of
+from mts_stream.wire.codec import dead_letter, decode_record
 from mts_stream.wire.reading import RecordReader
 
 YIELD_S = 0.02  # heartbeats, checkpoints and the web server get their turn within a batch
+SLICE_S = 0.004  # a batch waits so long for what is settled just then
+OWED_MAX_S = 0.1  # then a batch settles all that its partition owes
 SEND_AT_ONCE = 200
 HOLE_MAX_S = 30.0  # then the missing records are a bug
 DEAD_LETTER_LINE_S = 1.0  # a dead letter is said in the log at most so often; the topic has them all
@@ -43,6 +49,7 @@ class Market:
         self._lag = lag
         self._read = read
         self._dead_letter_lines = Limited(every_s=DEAD_LETTER_LINE_S)
+        self._owed = asyncio.Event()
         self._holes: dict[TP, tuple[int, float]] = {}  # offsets that did not arrive, and since when
 
     async def on_batch(self, tp: TP, records: list[BatchRecord], generation: int) -> None:
@@ -57,8 +64,34 @@ class Market:
             newest_ns = await _Batch(partition, self._outbox, self._read, self._dead_letter_lines).run(records)
             self._lag.handled(tp.partition, newest_ns, time.time_ns())
             partition.position = max(partition.position or 0, records[-1][0] + 1)
-            partition.handled_at = time.monotonic()
+            now = partition.handled_at = time.monotonic()
+            partition.note_owing(now)
+            if partition.owes_since is not None:
+                self._owed.set()
+                while partition.owes_since is not None and now - partition.owes_since > OWED_MAX_S:
+                    await self._settle_slice(partition)
+                    await asyncio.sleep(0)
         self._app.health.handled(tp, partition.position)
+
+    async def settle(self) -> None:
+        """Wait until something is owed; then settle a slice of it, and let others have their turn."""
+        await self._owed.wait()
+        async with self._partitions.working:
+            owing = [partition for partition in self._partitions if partition.engine.owing]
+            if owing and not self._partitions.closed:
+                oldest = min(owing, key=lambda partition: partition.owes_since or 0.0)
+                await self._settle_slice(oldest)
+            else:
+                self._owed.clear()
+        await asyncio.sleep(0)
+
+    async def _settle_slice(self, partition: Partition) -> None:
+        results, began = Results(partition.number, self._outbox), time.monotonic()
+        while partition.engine.owing and time.monotonic() - began < SLICE_S:
+            results.add(partition.engine.settle(next(iter(partition.engine.owing))).messages)
+        await results.send()
+        results.count()
+        partition.note_owing(time.monotonic())
 
     async def _partition(self, number: int, generation: int, begin: int | None) -> Partition:
         """The partition as we left it, or anew from its checkpoints where it is new or was another's meanwhile."""
@@ -102,50 +135,44 @@ class _Batch:
 
     def __init__(self, partition: Partition, outbox: Outbox, read: RecordReader, dead_letter_lines: Limited) -> None:
         self._partition = partition
+        self._engine = partition.engine
         self._read = read
-        self._outbox = outbox
         self._dead_letter_lines = dead_letter_lines
-        self._out: list[Outgoing] = []
+        self._results = Results(partition.number, outbox)
         self._handled: Counter[str] = Counter()
-        self._results: Counter[str] = Counter()
-        self._outcomes: Counter[str] = Counter()
-        self._stale: Counter[str] = Counter()
         self._newest_ns = 0
 
     async def run(self, records: list[BatchRecord]) -> int:
         """Handle the records; gives the newest event time among them, 0 where none has one."""
-        yielded_at = time.monotonic()
+        owing, yielded_at = self._engine.owing, time.monotonic()
         for offset, value in records:
             self._on_record(offset, value)
-            if len(self._out) >= SEND_AT_ONCE or time.monotonic() - yielded_at > YIELD_S:
-                await self._send()
+            if owing:
+                self._settle(next(iter(owing)))
+            if len(self._results) >= SEND_AT_ONCE or time.monotonic() - yielded_at > YIELD_S:
+                await self._results.send()
                 await asyncio.sleep(0)
                 yielded_at = time.monotonic()
-        await self._send()
+        await self._results.send()
         self._count()
         return self._newest_ns
 
     def _on_record(self, offset: int, value: bytes | None) -> None:
         try:
             event = self._read(value)
-            self._newest_ns = max(self._newest_ns, event.origin.received_ns)
-            handled = self._partition.engine.on_event(event, offset)
+            origin = event.origin
+            self._newest_ns = max(self._newest_ns, origin.received_ns)
+            if origin.pair in self._engine.owing:
+                self._settle(origin.pair)
+            handled = self._engine.on_event(event, offset, owe=True)
         except BadRecordError as error:
             self._dead(error, offset, value)
             return
         self._handled["skipped" if handled.skipped else "evaluated" if handled.evaluated else "not_evaluated"] += 1
-        for message in handled.messages:
-            self._result(message)
+        self._results.add(handled.messages)
 
-    def _result(self, message: Message) -> None:
-        topic = topic_of(message)
-        self._results[topic] += 1
-        if isinstance(message, SpreadWindow):
-            self._outcomes.update(message.outcomes)
-        emitted_ns = time.time_ns()
-        if isinstance(message, SignalMessage) and message.expires_ns <= emitted_ns:
-            self._stale[message.type] += 1
-        self._out.append(Outgoing(topic, key_of(message), encode_message(message, emitted_ns), headers_of(message)))
+    def _settle(self, pair: str) -> None:
+        self._results.add(self._engine.settle(pair).messages)
 
     def _dead(self, error: BadRecordError, offset: int, value: bytes | None) -> None:
         self._handled["dead"] += 1
@@ -155,7 +182,7 @@ class _Batch:
             origin="worker", reason=error.reason, detail=error.detail, topic=topics.RAW,
             partition=self._partition.number, offset=offset, venue=None, stream=None, payload=value,
         )  # fmt: skip
-        self._out.append(Outgoing(topics.DEAD_LETTERS, None, letter, []))
+        self._results.put(Outgoing(topics.DEAD_LETTERS, None, letter, []))
 
     def _say_dead(self, error: BadRecordError, offset: int) -> None:
         suppressed = self._dead_letter_lines.due()
@@ -163,16 +190,7 @@ class _Batch:
             where = {"topic": topics.RAW, "partition": self._partition.number, "offset": offset}
             log.warning("dead letter", reason=error.reason, detail=error.detail, suppressed=suppressed, **where)
 
-    async def _send(self) -> None:
-        out, self._out = self._out, []
-        await self._outbox.send(self._partition.number, out)
-
     def _count(self) -> None:
         for handled, count in self._handled.items():
             metrics.RECORDS.labels(handled).inc(count)
-        for topic, count in self._results.items():
-            metrics.RESULTS.labels(topic).inc(count)
-        for outcome, count in self._outcomes.items():
-            metrics.OUTCOMES.labels(outcome).inc(count)
-        for kind, count in self._stale.items():
-            metrics.STALE_SIGNALS.labels(kind).inc(count)
+        self._results.count()

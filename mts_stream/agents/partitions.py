@@ -49,8 +49,15 @@ class Engine(Protocol):
     def open_opportunities(self) -> int:
         """How many opportunities are open now."""
 
-    def on_event(self, event: MarketEvent, offset: int) -> Handled:
-        """Handle one record; raises BadRecordError."""
+    @property
+    def owing(self) -> Mapping[str, object]:
+        """The pairs that have something to settle, the one that owes for longest first."""
+
+    def on_event(self, event: MarketEvent, offset: int, *, owe: bool = False) -> Handled:
+        """Handle one record, with `owe` but for what can wait; raises BadRecordError."""
+
+    def settle(self, name: str) -> Handled:
+        """Handle what a pair owes."""
 
     def snapshot(self, key: str) -> bytes:
         """A pair, or the clock, as bytes."""
@@ -67,7 +74,7 @@ class Partition:
     """The engine of one partition; `position` is the offset after the last record of the last whole batch.
 
     `generation` is that of its last batch; `held` is the first offset that a checkpoint on its way to the changelog
-    includes, by key.
+    includes, by key; `owes_since` is the time since when some pair always owed something.
     """
 
     number: int
@@ -75,6 +82,7 @@ class Partition:
     generation: int = 0
     position: int | None = None
     handled_at: float = 0.0
+    owes_since: float | None = None
     held: dict[str, int] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
 
@@ -82,6 +90,13 @@ class Partition:
         """Every key of the engine with how far it is."""
         yield CLOCK, self.engine.clock
         yield from self.engine.pairs.items()
+
+    def note_owing(self, now: float) -> None:
+        """Some pair owes something, or none does any more."""
+        if not self.engine.owing:
+            self.owes_since = None
+        elif self.owes_since is None:
+            self.owes_since = now
 
     def is_behind(self, begin: int | None) -> bool:
         """Whether another worker has moved the partition on meanwhile: the log goes on at `begin`, after our end."""
@@ -116,7 +131,8 @@ class Partition:
 class Partitions:
     """The engines of the partitions assigned to this worker; once `closed`, no batch is handled any more.
 
-    `working` is held over a batch and while snapshots are taken: between two batches every result is in the outbox.
+    `working` is held over a batch, while something owed is settled, and while snapshots are taken: whoever holds it
+    finds every result of the records handled in the outbox.
     """
 
     def __init__(self, new_engine: EngineFactory) -> None:

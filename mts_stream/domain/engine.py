@@ -1,7 +1,11 @@
 """The engine: the raw log of one partition in, results out; the same log always gives the same results.
 
-    PartitionEngine          hands each record to its pair, a connection's status to all
+    PartitionEngine          hands each record to its pair, a connection's status to the pairs that it concerns
       └─ PairEngine          event time, legs, directions of one pair (pair_engine.py)
+
+A status record moves event time of every pair, and costs only those that listen to its connection or have something
+due by then: the others' time moves on when they are next asked. With `owe` such pairs are not worked off at once
+either: what they owe is settled by `settle`, in any order of pairs, and before a pair's next record.
 
 A pair that already holds an offset skips it by itself, so that after a restart the log may be read again from the
 lowest offset that any checkpoint lacks (DESIGN section 6).
@@ -9,12 +13,17 @@ lowest offset that any checkpoint lacks (DESIGN section 6).
 
 import json
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from operator import attrgetter
 from typing import Any
 
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.kernel import Kernel, kernel
-from mts_stream.domain.market_data import ConnectionStatus, MarketEvent, RegistryUpdate
+from mts_stream.domain.leg import NEVER_NS
+from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, MarketEvent, RegistryUpdate
 from mts_stream.domain.messages import Message
 from mts_stream.domain.pair_engine import PairEngine
 from mts_stream.domain.quality import taken_of
@@ -23,6 +32,7 @@ from mts_stream.domain.rejection import BadRecordError
 CHECKPOINT_VERSION = 2
 CLOCK_KEY = "@"
 CLOCK_TICKS_MAX = 100_000  # hours of status records
+Connection = tuple[str, str, str]  # venue, market, name
 
 
 @dataclass(slots=True)
@@ -46,16 +56,34 @@ class Progress:
         if offset <= self.offset:
             return False
         self.offset = offset
+        self.lack(offset)
+        return True
+
+    def lack(self, offset: int) -> None:
+        """No checkpoint holds this offset."""
         if self.pending is None:
             self.pending = offset
-        return True
 
 
 @dataclass(slots=True)
 class PairState(Progress):
-    """A pair's engine and how far it has come."""
+    """A pair's engine and how far it has come; `number` is its place among the pairs.
+
+    `owed` are the status records, with their offsets, that it has not handled yet; `awaited_ns` is when the
+    partition's clock will look at it next.
+    """
 
     engine: PairEngine = field(kw_only=True)
+    number: int = 0
+    owed: list[tuple[int, ConnectionStatus]] = field(default_factory=list)
+    awaited_ns: int = NEVER_NS
+
+    def handle(self, offset: int, status: ConnectionStatus, clock_ns: int, handled: Handled) -> None:
+        """Handle a status record; `clock_ns` is the partition's clock, this record included."""
+        self.engine.begin_at(clock_ns)
+        handled.skipped = False
+        handled.evaluated |= self.engine.on_event(status, handled.messages)
+        self.take(offset)
 
 
 @dataclass(slots=True)
@@ -77,8 +105,11 @@ class ClockState(Progress):
 
     def before(self, offset: int) -> int:
         """The clock as the records before an offset set it."""
-        index = bisect_left(self.ticks, (offset, 0))
-        return self.ticks[index - 1][1] if index else 0
+        ticks = self.ticks
+        if ticks and ticks[-1][0] < offset:
+            return ticks[-1][1]
+        index = bisect_left(ticks, (offset, 0))
+        return ticks[index - 1][1] if index else 0
 
     def forget_before(self, offset: int) -> None:
         """Drop what only a record before the committed offset could ask for."""
@@ -93,11 +124,23 @@ class PartitionEngine:
         self.kernel = implementation or kernel()
         self.pairs: dict[str, PairState] = {}
         self.clock = ClockState()
+        self._numbers = count()
+        self._owing: dict[str, PairState] = {}
+        self._deadlines: list[tuple[int, int, PairState]] = []  # a heap: when, the pair's number, the pair
+        self._listeners: dict[Connection, dict[int, PairState]] = {}  # those that have, or had, a book of a connection
 
-    def on_event(self, event: MarketEvent, offset: int) -> Handled:
-        """Handle one record; raises BadRecordError for a dead letter, which moves nothing."""
+    @property
+    def owing(self) -> Mapping[str, object]:
+        """The pairs that have something to settle, the one that owes for longest first."""
+        return self._owing
+
+    def on_event(self, event: MarketEvent, offset: int, *, owe: bool = False) -> Handled:
+        """Handle one record; raises BadRecordError for a dead letter, which moves nothing.
+
+        With `owe` a status record's work on pairs that it closes windows of waits; a record is not of a pair that owes.
+        """
         if isinstance(event, ConnectionStatus):
-            return self._on_status(event, offset)
+            return self._on_status(event, offset, owe)
         name = event.origin.pair
         state = self.pairs.get(name)
         is_new = state is None
@@ -105,11 +148,18 @@ class PartitionEngine:
             state = self._new_pair(event, offset)
         if offset <= state.offset:
             return Handled(skipped=True)
+        assert not state.owed, f"{name} owes {len(state.owed)} status records"
         handled = Handled()
-        handled.evaluated = state.engine.on_event(event, handled.messages)
+        engine = state.engine
+        engine.begin_at(self.clock.before(offset))
+        handled.evaluated = engine.on_event(event, handled.messages)
         state.take(offset)
         if is_new:
-            self.pairs[name] = state
+            self._hold(name, state)
+        elif engine.due_ns < state.awaited_ns:
+            self._await(state, engine.due_ns)
+        if isinstance(event, DepthUpdate) and event.replaces:
+            self._listen(state, (event.origin.venue, event.origin.market, event.origin.conn))
         return handled
 
     def _new_pair(self, event: MarketEvent, offset: int) -> PairState:
@@ -118,15 +168,62 @@ class PartitionEngine:
             raise BadRecordError("unknown_instrument", f"{origin.message_id}: the registry holds no {origin.pair!r}")
         return PairState(engine=PairEngine(origin.pair, self.settings, self.clock.before(offset), self.kernel))
 
-    def _on_status(self, status: ConnectionStatus, offset: int) -> Handled:
-        handled = Handled(skipped=True)
-        if self.clock.take(offset):
-            handled.skipped = False
+    def _hold(self, name: str, state: PairState) -> None:
+        """Take a pair among ours."""
+        state.number = next(self._numbers)
+        self.pairs[name] = state
+        self._await(state, state.engine.due_ns)
+
+    def _await(self, state: PairState, due_ns: int) -> None:
+        """Look at a pair when the clock reaches a time."""
+        state.awaited_ns = due_ns
+        heappush(self._deadlines, (due_ns, state.number, state))
+
+    def _listen(self, state: PairState, connection: Connection) -> None:
+        self._listeners.setdefault(connection, {})[state.number] = state
+
+    def _on_status(self, status: ConnectionStatus, offset: int, owe: bool) -> Handled:
+        handled = Handled(skipped=not self.clock.take(offset))
+        if not handled.skipped:
             self.clock.tick(offset, status.origin.received_ns)
-        for state in self.pairs.values():
-            if state.take(offset):
+        clock_ns = self.clock.before(offset + 1)
+        for state in self._concerned(status, clock_ns):
+            if offset <= state.offset:
+                pass
+            elif owe and (state.owed or status.state != "alive" or state.engine.due_ns <= clock_ns):
+                state.owed.append((offset, status))
+                state.lack(offset)
+                self._owing[state.engine.pair] = state
                 handled.skipped = False
-                handled.evaluated |= state.engine.on_event(status, handled.messages)
+            else:
+                state.handle(offset, status, clock_ns, handled)
+            due_ns = state.engine.due_after(clock_ns) if state.owed else state.engine.due_ns
+            if due_ns < state.awaited_ns:
+                self._await(state, due_ns)
+        return handled
+
+    def _concerned(self, status: ConnectionStatus, clock_ns: int) -> list[PairState]:
+        """The pairs that have something due by now, and those that listen to the connection, in their order."""
+        origin = status.origin
+        found = dict(self._listeners.get((origin.venue, origin.market, origin.conn), ()))
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= clock_ns:
+            due_ns, number, state = heappop(deadlines)
+            if due_ns == state.awaited_ns:  # else it is looked at another time
+                state.awaited_ns = NEVER_NS
+                found[number] = state
+        return sorted(found.values(), key=attrgetter("number"))
+
+    def settle(self, name: str) -> Handled:
+        """Handle the status records that a pair owes."""
+        handled = Handled(skipped=True)
+        state = self._owing.pop(name, None)
+        if state is not None:
+            owed, state.owed = state.owed, []
+            for offset, status in owed:
+                state.handle(offset, status, self.clock.before(offset + 1), handled)
+            if state.engine.due_ns < state.awaited_ns:
+                self._await(state, state.engine.due_ns)
         return handled
 
     @property
@@ -140,6 +237,7 @@ class PartitionEngine:
             data: dict[str, Any] = {"offset": self.clock.offset, "ticks": self.clock.ticks}
         else:
             state = self.pairs[key]
+            assert not state.owed, f"{key} owes {len(state.owed)} status records"
             data = {"offset": state.offset, "pair": state.engine.snapshot()}
         return json.dumps({"v": CHECKPOINT_VERSION} | data, separators=(",", ":")).encode()
 
@@ -157,7 +255,10 @@ class PartitionEngine:
             else:
                 engine = PairEngine(key, self.settings, 0, self.kernel)
                 engine.restore(data["pair"])
-                self.pairs[key] = PairState(data["offset"], engine=engine)
+                state = PairState(data["offset"], engine=engine)
+                self._hold(key, state)
+                for leg in engine.legs.values():
+                    self._listen(state, (leg.book.venue, leg.book.market, leg.book.conn))
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"checkpoint of {key} is broken: {error!r}") from error
 

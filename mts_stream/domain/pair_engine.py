@@ -39,8 +39,8 @@ class PairEngine:
     """Books, directions and event time of one pair; `on_event` appends its results to a list."""
 
     __slots__ = (
-        "_due_ns", "_heard_until_ns", "_lag_max_ns", "_minute_end_ns", "_window_end_ns", "directions", "event_time_ns",
-        "kernel", "legs", "pair", "quarantined", "settings",
+        "_heard_until_ns", "_lag_max_ns", "_minute_end_ns", "_silent_after_ns", "_window_end_ns", "directions",
+        "due_ns", "event_time_ns", "kernel", "legs", "pair", "quarantined", "settings",
     )  # fmt: skip
 
     def __init__(self, pair: str, settings: EconomicSettings, clock_ns: int, kernel: Kernel) -> None:
@@ -52,15 +52,26 @@ class PairEngine:
         self.legs: dict[str, Leg] = {}
         self.directions: dict[str, Direction] = {}  # in the order of their names
         self._lag_max_ns = settings.max_feed_lag_ms * NS_PER_MS
+        self._silent_after_ns = settings.silent_after_ms * NS_PER_MS
         self._window_end_ns = window_end_ns(clock_ns)
         self._minute_end_ns = minute_end_ns(clock_ns)
         self._heard_until_ns = 0  # until then no connection falls silent
-        self._due_ns = 0  # before then time alone changes nothing
+        self.due_ns = 0  # before then time alone changes nothing
 
     @property
     def open_count(self) -> int:
         """How many of the pair's opportunities are open."""
         return sum(direction.opportunity is not None for direction in self.directions.values())
+
+    def begin_at(self, clock_ns: int) -> None:
+        """Event time of the next record is at least this; until then nothing was due."""
+        if clock_ns > self.event_time_ns:
+            self.event_time_ns = clock_ns
+
+    def due_after(self, now_ns: int) -> int:
+        """When something is due at the earliest once a status record of that event time is handled."""
+        heard_until_ns = min(self._heard_until_ns, now_ns + self._silent_after_ns)
+        return min(window_end_ns(now_ns), heard_until_ns + 1)
 
     def on_event(self, event: MarketEvent, out: list[Message]) -> bool:
         """Handle one record; says whether anything was evaluated. Raises BadRecordError before anything moved."""
@@ -156,7 +167,7 @@ class PairEngine:
         now_ns = max(self.event_time_ns, origin.received_ns)
         self.event_time_ns = now_ns
         changed: list[Leg] = []
-        is_due = now_ns >= self._due_ns
+        is_due = now_ns >= self.due_ns
         if is_due:
             self._close(now_ns, out)
         if leg is not None and leg.book.is_ours(origin):
@@ -178,7 +189,7 @@ class PairEngine:
         """A silent leg is heard again, or not."""
         leg.on_time(now_ns)
         self._heard_until_ns = min(self._heard_until_ns, leg.heard_until_ns)
-        self._due_ns = min(self._due_ns, self._heard_until_ns + 1)
+        self.due_ns = min(self.due_ns, self._heard_until_ns + 1)
 
     def _find_silence(self, now_ns: int, changed: list[Leg]) -> None:
         """Which legs are silent by now; their times of silence only move on, so that none is missed until the next."""
@@ -187,7 +198,7 @@ class PairEngine:
                 leg.on_time(now_ns)
                 self._refresh(leg, changed)
             self._heard_until_ns = min((leg.heard_until_ns for leg in self.legs.values()), default=NEVER_NS)
-        self._due_ns = min(self._window_end_ns, self._minute_end_ns, self._heard_until_ns + 1)
+        self.due_ns = min(self._window_end_ns, self._minute_end_ns, self._heard_until_ns + 1)
 
     def _refresh(self, leg: Leg, changed: list[Leg]) -> None:
         if leg.refresh():
@@ -253,7 +264,7 @@ class PairEngine:
         for name, instrument in listed.items():
             if name not in self.legs:
                 self.legs[name] = Leg(instrument, scale, self.settings, self.event_time_ns, self.kernel.new_book())
-        self._heard_until_ns = self._due_ns = 0
+        self._heard_until_ns = self.due_ns = 0
         self._direct(scale)
 
     def _direct(self, scale: PairScale) -> None:

@@ -132,8 +132,12 @@ class CountingEngine:
         self.pairs: dict[str, CountingPair] = {}
         self.clock = ClockState()
         self.open_opportunities = 0
+        self.owing: dict[str, object] = {}
 
-    def on_event(self, event: MarketEvent, offset: int) -> Handled:
+    def settle(self, name: str) -> Handled:
+        raise AssertionError(f"{name} owes nothing")
+
+    def on_event(self, event: MarketEvent, offset: int, *, owe: bool = False) -> Handled:
         if isinstance(event, ConnectionStatus):
             return Handled(skipped=not self.clock.take(offset))
         origin = event.origin

@@ -9,11 +9,11 @@ from mts_stream.worker import settings_or_exit
 class BuggyEngine(PartitionEngine):
     """Raises where it should not."""
 
-    def on_event(self, event: MarketEvent, offset: int) -> Handled:
+    def on_event(self, event: MarketEvent, offset: int, *, owe: bool = False) -> Handled:
         """The engine's own, but for one record."""
         if offset == 3000:
             raise ZeroDivisionError("a bug")
-        return super().on_event(event, offset)
+        return super().on_event(event, offset, owe=owe)
 
 
 settings = settings_or_exit()

@@ -1,0 +1,55 @@
+"""What an engine says, on its way out: encoded when it comes, counted, and handed to the outbox in its order."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from mts_stream import metrics
+from mts_stream.agents.outbox import Outbox, Outgoing
+from mts_stream.domain.messages import Message, SignalMessage, SpreadWindow
+from mts_stream.wire.codec import encode_message, headers_of, key_of, topic_of
+
+
+class Results:
+    """The results of one partition since the last `send`, and their counts since the last `count`."""
+
+    def __init__(self, partition: int, outbox: Outbox) -> None:
+        self._partition = partition
+        self._outbox = outbox
+        self._out: list[Outgoing] = []
+        self._by_topic: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._stale: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._out)
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """The engine said these."""
+        for message in messages:
+            topic = topic_of(message)
+            self._by_topic[topic] += 1
+            if isinstance(message, SpreadWindow):
+                self._outcomes.update(message.outcomes)
+            emitted_ns = time.time_ns()
+            if isinstance(message, SignalMessage) and message.expires_ns <= emitted_ns:
+                self._stale[message.type] += 1
+            self.put(Outgoing(topic, key_of(message), encode_message(message, emitted_ns), headers_of(message)))
+
+    def put(self, record: Outgoing) -> None:
+        """Another record that goes the same way."""
+        self._out.append(record)
+
+    async def send(self) -> None:
+        """Hand them to the outbox."""
+        out, self._out = self._out, []
+        await self._outbox.send(self._partition, out)
+
+    def count(self) -> None:
+        """Show their number in the metrics."""
+        for metric, counts in (
+            (metrics.RESULTS, self._by_topic), (metrics.OUTCOMES, self._outcomes), (metrics.STALE_SIGNALS, self._stale),
+        ):  # fmt: skip
+            for label, number in counts.items():
+                metric.labels(label).inc(number)
+            counts.clear()
