@@ -12,6 +12,7 @@ from mode import CrashingSupervisor
 from mts_stream import metrics, transport
 from mts_stream.agents.checkpoints import Checkpointer, SavedCheckpoints
 from mts_stream.agents.lag import EventLag
+from mts_stream.agents.long_lived import LongLived
 from mts_stream.agents.market import Market
 from mts_stream.agents.outbox import Outbox
 from mts_stream.agents.partitions import EngineFactory, Partitions
@@ -47,6 +48,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
     lag = EventLag(settings.max_lag_ms)
     app.health.details = lambda: {"lag_s": round(lag.max_s, 3), "late_partitions": lag.late}
     market = Market(app, partitions, saved, outbox, lag, record_reader(kernel.name))
+    long_lived = LongLived()
     checkpointer = Checkpointer(app, table, partitions, saved, outbox, settings.checkpoint_interval_s)
 
     @app.agent(raw, name="market", concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
@@ -93,6 +95,7 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
 
     @app.timer(GAUGES_TICK_S, name="gauges")  # type: ignore[untyped-decorator]
     async def look_after() -> None:
+        long_lived.look(partitions)
         lag.waiting((tp.partition for tp in app.health.behind()), time.time_ns())
         _show(partitions, outbox)
 

@@ -69,7 +69,7 @@ class Engine(Protocol):
 EngineFactory = Callable[[], Engine]
 
 
-@dataclass
+@dataclass(eq=False)
 class Partition:
     """The engine of one partition; `position` is the offset after the last record of the last whole batch.
 
