@@ -34,17 +34,17 @@ def free_port() -> int:
 
 
 CAPTURES = Path(__file__).parents[1] / "data" / "conformance"
-DEADLINE_S = 60.0
+DEADLINE_S, POLL_S = 60.0, 0.05
 Results = dict[tuple[str, str], list[str]]  # by topic and pair, in their order
 GROUPS = (topics.WORKER_GROUP, topics.SINK_GROUP)
 
 
-def until(what: str, check: Callable[[], Any], deadline_s: float = DEADLINE_S) -> Any:
+def until(what: str, check: Callable[[], Any], deadline_s: float = DEADLINE_S, every_s: float = POLL_S) -> Any:
     """Poll until `check` gives something true; fails with `what` after the deadline."""
     ends = time.monotonic() + deadline_s
     while not (result := check()):
         assert time.monotonic() < ends, f"{what}: not within {deadline_s:.0f} s"
-        time.sleep(0.05)
+        time.sleep(every_s)
     return result
 
 

@@ -24,6 +24,12 @@ class Figure(NamedTuple):
     at_least: bool = False
     note: str = ""
     is_void: bool = False  # what measured it was itself too late
+    must: bool = False  # a wrong result, not a slow one: where the bar is not reached, the benchmark fails
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it says that results are wrong."""
+        return self.must and self.reached is False
 
     @property
     def reached(self) -> bool | None:
@@ -43,4 +49,4 @@ class Figure(NamedTuple):
         """As people read it."""
         sign = ">=" if self.at_least else "<="
         bar = "" if self.bar is None else f"{sign} {self.bar:g} {VERDICTS[self.reached]}"
-        return f"{self.name:62} {self.value:>10.2f} {self.unit:8} {bar:20} {self.note}"
+        return f"{self.name:52} {self.value:>10.2f} {self.unit:8} {bar:20} {self.note}".rstrip()

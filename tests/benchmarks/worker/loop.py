@@ -34,7 +34,7 @@ def run(kafka: str) -> None:
         )
     )  # fmt: skip
     producer = Producer(producer_config(settings, **{"linger.ms": 0}))
-    consumer.subscribe([topics.RAW])
+    consumer.subscribe([topics.RAW], on_assign=lambda *_: print("assigned", flush=True))
     ended: list[Any] = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     while not ended:
