@@ -3,13 +3,14 @@
 Each step waits for the one before: a checkpoint that were durable before its results would lose them, since the
 replay after a crash skips what a checkpoint holds. Keys: the pair, and `@<partition>` for its status clock.
 
-A pair with four books of some 250 levels a side is 74 kB, compressed 22 kB for 0.2 ms: of 800 pairs a restart reads
-18 MB instead of 59, for each time that the changelog holds them.
+A pair with four books, 4,200 levels in all, and a quarter of an hour of windows is 46 kB, compressed 18 kB, for 0.7 ms:
+of 800 pairs a restart reads 15 MB, for each time that the changelog holds them.
 """
 
 import asyncio
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ COMPRESSION = 1
 IDLE_S = 1.5  # status records come every second: a longer silence means that the producers are gone
 WRITES_MAX = 64  # in flight at once; Faust's conductor stops at 100
 YIELD_S = 0.02
+SLICE_S = 0.004  # a batch waits so long for snapshots that are taken just then
 
 log = get_logger("mts_stream.checkpoints")
 
@@ -168,32 +170,44 @@ class Checkpointer:
         async with self._writing:
             async with self._partitions.working:
                 ends = {p.number: p.position for p in self._partitions if p.position is not None}
-                taken = await self._take(everything)
+                due = self._due(everything)
+            taken = await self._take(due)
             await self._outbox.confirmed()
             await self._write(taken)
             for one in taken:
                 one.partition.held.pop(one.key, None)
             await self._commit(ends)
 
-    async def _take(self, everything: bool) -> list[Taken]:
+    def _due(self, everything: bool) -> deque[tuple[Partition, str]]:
         now = time.monotonic()
-        taken, yielded_at = [], now
-        for partition in self._partitions:
-            idle = now - partition.handled_at > IDLE_S
+        return deque(
+            (partition, key)
+            for partition in self._partitions
+            for key in partition.due_keys(
+                now, self._interval_s, everything=everything or now - partition.handled_at > IDLE_S
+            )
+        )
+
+    async def _take(self, due: deque[tuple[Partition, str]]) -> list[Taken]:
+        """Slice by slice: between two, batches are handled, and a snapshot may hold more than those before it."""
+        taken: list[Taken] = []
+        while due:
+            async with self._partitions.working:
+                until = time.monotonic() + SLICE_S
+                while due and time.monotonic() < until:
+                    taken.append(await self._take_one(*due.popleft()))
+            await asyncio.sleep(0)
+        return taken
+
+    async def _take_one(self, partition: Partition, key: str) -> Taken:
+        if key in partition.engine.owing:
             results = Results(partition.number, self._outbox)
-            for key in partition.due_keys(now, self._interval_s, everything=everything or idle):
-                if key in partition.engine.owing:
-                    results.add(partition.engine.settle(key).messages)
-                offset, data = partition.take(key)
-                taken.append(Taken(partition, key, Checkpoint.of(offset, data)))
-                if time.monotonic() - yielded_at > YIELD_S:
-                    await results.send()
-                    await asyncio.sleep(0)
-                    yielded_at = time.monotonic()
+            results.add(partition.engine.settle(key).messages)
             await results.send()
             results.count()
             partition.note_owing(time.monotonic())
-        return taken
+        offset, data = partition.take(key)
+        return Taken(partition, key, Checkpoint.of(offset, data))
 
     async def _write(self, taken: list[Taken]) -> None:
         for start in range(0, len(taken), WRITES_MAX):

@@ -9,6 +9,7 @@ it was: a median stands up to nearly half of them being odd, and what lasts long
 without a mean is not judged: it ends an anomaly, since nothing is said about a book that is not valid.
 """
 
+from array import array
 from collections import deque
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
@@ -17,6 +18,7 @@ from mts_stream.domain.baseline import Baseline, Deviation
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.exact import BPS_DECIMALS, BPS_SCALE, scaled_decimal
 from mts_stream.domain.messages import SpreadAnomaly
+from mts_stream.domain.packing import column, numbers_of
 from mts_stream.domain.signal_head import signal_head
 from mts_stream.domain.windows import WINDOW_NS
 
@@ -24,7 +26,8 @@ STARTED, ENDED = "started", "ended"
 REVERTED = "reverted"
 NO_VALID_BOOK = "no_valid_book"
 QUARANTINED = "quarantined"
-_STORED_UNIT = 10**8  # a window's mean has 4 decimals
+GONE_MAX = 256
+_UNIT = 10**8  # a window's mean has 4 decimals, what it is judged by 12
 
 
 class Verdict(NamedTuple):
@@ -38,28 +41,44 @@ class Verdict(NamedTuple):
 class SpreadWatch:
     """Holds the mean edges of one direction against each other; told each of its windows in order."""
 
-    __slots__ = ("_baseline", "_ended_s", "_enter", "_floor", "_leave", "_open", "_run", "_settings", "_values")
+    __slots__ = (
+        "_baseline", "_edges", "_ended_s", "_enter", "_floor", "_gone", "_leave", "_open", "_run", "_runs", "_settings",
+    )  # fmt: skip
 
     def __init__(self, settings: EconomicSettings) -> None:
         self._settings = settings
         self._enter = scaled_decimal(settings.anomaly_enter_score, BPS_DECIMALS)
         self._leave = scaled_decimal(settings.anomaly_leave_score, BPS_DECIMALS)
         self._floor = scaled_decimal(settings.anomaly_floor_bps, BPS_DECIMALS)
-        self._values: deque[tuple[int, int]] = deque()  # start in s, mean edge in 10^-12 bps
+        self._edges: array[int] | list[int] = array("i")  # in 10^-4 bps; the first `_gone` of them count no more
+        self._gone = 0
+        self._runs: deque[list[int]] = deque()  # the seconds of these: the first of some without a gap, and how many
         self._baseline = Baseline()
         self._run = 0  # windows in a row beyond the entering score
         self._open: Deviation | None = None
         self._ended_s: int | None = None
 
     def on_window(self, start_s: int, edge: int) -> Verdict | None:
-        """A window with a mean edge, in 10^-12 bps."""
+        """A window with a mean edge, in 10^-4 bps."""
         self._forget_before(start_s - self._settings.anomaly_window_s)
         verdict = None
-        if len(self._values) >= self._settings.anomaly_min_windows:
-            verdict = self._judge(start_s, self._baseline.deviation(edge, self._floor, BPS_SCALE))
-        self._values.append((start_s, edge))
+        if len(self._baseline) >= self._settings.anomaly_min_windows:
+            verdict = self._judge(start_s, self._deviation(edge))
+        runs = self._runs
+        if runs and runs[-1][0] + runs[-1][1] == start_s:
+            runs[-1][1] += 1
+        else:
+            runs.append([start_s, 1])
+        try:
+            self._edges.append(edge)
+        except OverflowError:
+            self._edges = [*self._edges, edge]
         self._baseline.add(edge)
         return verdict
+
+    def _deviation(self, edge: int) -> Deviation:
+        median_twice, mad_fourfold = self._baseline.median_twice, self._baseline.mad_fourfold
+        return Deviation(edge * _UNIT, median_twice * _UNIT, mad_fourfold * _UNIT, self._floor, BPS_SCALE)
 
     @property
     def is_at_rest(self) -> bool:
@@ -72,8 +91,17 @@ class SpreadWatch:
         return None if self._open is None else self._end(start_s, self._open, reason)
 
     def _forget_before(self, start_s: int) -> None:
-        while self._values and self._values[0][0] < start_s:
-            self._baseline.remove(self._values.popleft()[1])
+        runs = self._runs
+        while runs and runs[0][0] < start_s:
+            self._baseline.remove(self._edges[self._gone])
+            self._gone += 1
+            runs[0][0] += 1
+            runs[0][1] -= 1
+            if not runs[0][1]:
+                runs.popleft()
+        if self._gone > GONE_MAX:
+            del self._edges[: self._gone]
+            self._gone = 0
 
     def _judge(self, start_s: int, deviation: Deviation) -> Verdict | None:
         self._run = self._run + 1 if deviation.is_beyond(self._enter) else 0
@@ -93,25 +121,27 @@ class SpreadWatch:
         return Verdict(ENDED, deviation, reason)
 
     def snapshot(self) -> list[Any]:
-        """As JSON data: the values as runs of seconds, each its first second and its means in 10^-4 bps."""
-        runs: list[list[int]] = []
-        following_s = None
-        for start_s, edge in self._values:
-            if start_s != following_s:
-                runs.append([start_s])
-            runs[-1].append(edge // _STORED_UNIT)
-            following_s = start_s + 1
+        """As JSON data."""
         is_open = None if self._open is None else list(self._open)
-        return [runs, self._run, is_open, self._ended_s]
+        return [[list(run) for run in self._runs], column(self._edges[self._gone :]), self._run, is_open, self._ended_s]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a snapshot."""
-        runs, self._run, is_open, self._ended_s = data
-        self._values = deque(
-            (first_s + index, edge * _STORED_UNIT) for first_s, *edges in runs for index, edge in enumerate(edges)
-        )
-        self._baseline = Baseline(edge for _, edge in self._values)
+        runs, edges, self._run, is_open, self._ended_s = data
+        numbers = numbers_of(edges)
+        if sum(count for _, count in runs) != len(numbers):
+            raise ValueError(f"{len(numbers)} windows in other seconds")
+        self._runs, self._gone = deque(map(list, runs)), 0
+        self._edges = _compact(numbers)
+        self._baseline = Baseline(numbers)
         self._open = None if is_open is None else Deviation(*is_open)
+
+
+def _compact(edges: list[int]) -> "array[int] | list[int]":
+    try:
+        return array("i", edges)
+    except OverflowError:  # beyond 200,000 bps
+        return edges
 
 
 class DirectionAnomalies:
@@ -134,7 +164,7 @@ class DirectionAnomalies:
         elif mean is None:
             verdict = self.watch.on_nothing(start_s, NO_VALID_BOOK)
         else:
-            verdict = self.watch.on_window(start_s, mean * _STORED_UNIT)
+            verdict = self.watch.on_window(start_s, mean)
         return None if verdict is None else self._message(start_ns, end_ns, verdict)
 
     def _message(self, start_ns: int, end_ns: int, verdict: Verdict) -> SpreadAnomaly:

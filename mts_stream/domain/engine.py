@@ -11,7 +11,6 @@ A pair that already holds an offset skips it by itself, so that after a restart 
 lowest offset that any checkpoint lacks (DESIGN section 6).
 """
 
-import json
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,11 +24,11 @@ from mts_stream.domain.kernel import Kernel, kernel
 from mts_stream.domain.leg import NEVER_NS
 from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, MarketEvent, RegistryUpdate
 from mts_stream.domain.messages import Message
+from mts_stream.domain.packing import opened, sealed
 from mts_stream.domain.pair_engine import PairEngine
-from mts_stream.domain.quality import taken_of
 from mts_stream.domain.rejection import BadRecordError
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 CLOCK_KEY = "@"
 CLOCK_TICKS_MAX = 100_000  # hours of status records
 Connection = tuple[str, str, str]  # venue, market, name
@@ -239,14 +238,12 @@ class PartitionEngine:
             state = self.pairs[key]
             assert not state.owed, f"{key} owes {len(state.owed)} status records"
             data = {"offset": state.offset, "pair": state.engine.snapshot()}
-        return json.dumps({"v": CHECKPOINT_VERSION} | data, separators=(",", ":")).encode()
+        return sealed({"v": CHECKPOINT_VERSION} | data)
 
     def restore(self, key: str, checkpoint: bytes) -> None:
         """Take over a checkpoint; raises ValueError for one that is broken or of another version."""
         try:
-            data = json.loads(checkpoint)
-            if data["v"] == 1:
-                data = _from_v1(data)
+            data = opened(checkpoint)
             if data["v"] != CHECKPOINT_VERSION:
                 raise ValueError(f"checkpoint of {key}: version {data['v']}, this worker knows {CHECKPOINT_VERSION}")
             if key == CLOCK_KEY:
@@ -261,11 +258,3 @@ class PartitionEngine:
                     self._listen(state, (leg.book.venue, leg.book.market, leg.book.conn))
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"checkpoint of {key} is broken: {error!r}") from error
-
-
-def _from_v1(data: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint of version 1: it counted a book's records and applied ones; the minute's other counts begin at 0."""
-    for leg in data.get("pair", {}).get("legs", {}).values():
-        *minute, records, applied = leg["quality"]
-        leg["quality"] = [*minute, taken_of(records, applied), []]
-    return data | {"v": CHECKPOINT_VERSION}

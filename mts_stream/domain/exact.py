@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Any
 
 DECIMALS = 18  # of quoted prices, sizes and rates
 SCALE: int = 10**DECIMALS
@@ -14,7 +13,6 @@ FRACTION_SCALE: int = 10**4 * BPS_SCALE  # a number in bps with its decimals, as
 DIGITS_MAX = 40
 CHARACTERS_MAX = 256  # of a number as text: what is longer would fill the cache
 CACHED_NUMBERS_MAX = 1 << 16
-PACKED_ZEROS = (14, 10, 6)  # of numbers in a checkpoint
 _ROUNDING = Context(prec=400)
 _POWERS: list[int] = [10**power for power in range(DECIMALS + 1)]
 
@@ -117,19 +115,3 @@ def _decimals_of(denominator: int) -> int | None:
 def plain_rounded(numerator: int, denominator: int, decimals: int) -> str:
     """The quotient rounded half-even to so many decimals, as a plain decimal string."""
     return plain(round_half_even(numerator * 10**decimals, denominator), decimals)
-
-
-def packed(values: list[int]) -> list[Any]:
-    """Scaled integers for a checkpoint: the power of ten that all are multiples of, and what is left of each."""
-    for zeros in PACKED_ZEROS:
-        power = 10**zeros
-        if not any(value % power for value in values):
-            return [zeros, [value // power for value in values]]
-    return [0, values]
-
-
-def unpacked(data: list[Any]) -> list[int]:
-    """The integers that were packed."""
-    zeros, values = data
-    power = 10**zeros
-    return [value * power for value in values]

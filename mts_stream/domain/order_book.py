@@ -7,7 +7,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from mts_stream.domain.exact import DECIMALS, all_scaled, packed, plain, scaled, unpacked
+from mts_stream.domain.exact import DECIMALS, all_scaled, plain, scaled
+from mts_stream.domain.packing import packed_side, unpacked_side
 from mts_stream.domain.quoted import Level, plain_numbers, quoted
 from mts_stream.domain.rejection import BadRecordError
 
@@ -91,7 +92,7 @@ class BookSide:
     def snapshot(self) -> list[Any]:
         """Prices from the best outward, and their sizes, as JSON data."""
         prices = [key * self._sign for key in reversed(self._keys)]
-        return [packed(prices), packed([self.sizes[price] for price in prices])]
+        return packed_side(prices, [self.sizes[price] for price in prices])
 
     def quoted(self) -> bytes:
         """Levels from the best one outward as venues write them: JSON of [price, size], plain decimal strings."""
@@ -170,5 +171,5 @@ def sizes_of(levels: Iterable[ScaledLevel]) -> dict[int, int]:
 
 def change_of(bids: list[Any], asks: list[Any]) -> Change:
     """The sides of a snapshot, as a whole book; raises ValueError where prices and sizes are not as many."""
-    sides = ([unpacked(column) for column in side] for side in (bids, asks))
+    sides = (unpacked_side(side) for side in (bids, asks))
     return Change(*(list(zip(prices, sizes, strict=True)) for prices, sizes in sides))

@@ -10,11 +10,11 @@ until a snapshot that fits replaces it.
 from math import gcd
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport INT64_MAX, int64_t
+from libc.stdint cimport INT16_MAX, INT16_MIN, INT32_MAX, INT32_MIN, INT64_MAX, INT8_MAX, INT8_MIN, int64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcmp, memcpy, memmove
 
-from mts_stream.domain.exact import DECIMALS, PACKED_ZEROS as ZEROS, packed
+from mts_stream.domain.exact import DECIMALS
 from mts_stream.domain.order_book import Change, OrderBook, change_of, read_levels, sizes_of
 
 cdef enum:
@@ -38,7 +38,6 @@ for power in range(NUMBER_DECIMALS):
 cdef int64_t NARROW_END = POWERS[NARROW_DIGITS]
 
 assert DECIMALS == NUMBER_DECIMALS
-cdef tuple PACKED_ZEROS = ZEROS
 cdef list UNITS = [10 ** (NUMBER_DECIMALS - decimals) for decimals in range(NUMBER_DECIMALS + 1)]
 
 
@@ -227,8 +226,8 @@ cdef class CompiledSide:
     def snapshot(self):
         """Prices from the best outward, and their sizes, as JSON data."""
         return [
-            packed_numbers(self.prices, self.count, self.price_decimals),
-            packed_numbers(self.sizes_, self.count, self.size_decimals),
+            packed_numbers(self.prices, self.count, self.price_decimals, True),
+            packed_numbers(self.sizes_, self.count, self.size_decimals, False),
         ]
 
     def quoted(self):
@@ -642,46 +641,83 @@ cdef CompiledChange loaded(bids, asks):
     """The sides of a snapshot; None where Python has to unpack them."""
     cdef CompiledChange change = CompiledChange.__new__(CompiledChange)
     cdef int price_decimals, size_decimals
-    (bid_price_zeros, bid_prices), (bid_size_zeros, bid_sizes) = bids
-    (ask_price_zeros, ask_prices), (ask_size_zeros, ask_sizes) = asks
-    if len(bid_prices) != len(bid_sizes) or len(ask_prices) != len(ask_sizes):
+    (bid_price_zeros, best_bid, bid_prices), (bid_size_zeros, bid_sizes) = bids
+    (ask_price_zeros, best_ask, ask_prices), (ask_size_zeros, ask_sizes) = asks
+    for packed in (bid_prices, bid_sizes, ask_prices, ask_sizes):
+        if size_of(packed) == 0:
+            return None
+    counts = [(len(packed) - 1) // size_of(packed) for packed in (bid_prices, bid_sizes, ask_prices, ask_sizes)]
+    if counts[0] != counts[1] or counts[2] != counts[3]:
         return None
-    change.bid_count, change.ask_count = len(bid_prices), len(ask_prices)
+    change.bid_count, change.ask_count = counts[0], counts[2]
     change.reserve(change.bid_count + change.ask_count + 1)
-    price_decimals = load(&change.levels[0].price, bid_prices, bid_price_zeros, ask_prices, ask_price_zeros)
-    size_decimals = load(&change.levels[0].size, bid_sizes, bid_size_zeros, ask_sizes, ask_size_zeros)
+    price_decimals = load(
+        &change.levels[0].price, True, bid_price_zeros, best_bid, bid_prices, ask_price_zeros, best_ask, ask_prices
+    )
+    size_decimals = load(&change.levels[0].size, False, bid_size_zeros, 0, bid_sizes, ask_size_zeros, 0, ask_sizes)
     if price_decimals < 0 or size_decimals < 0:
         return None
     change.price_decimals, change.size_decimals = price_decimals, size_decimals
     return change
 
 
-cdef int load(int64_t *numbers, list bids, int bid_zeros, list asks, int ask_zeros) except -2:
+cdef Py_ssize_t size_of(packed) except -1:
+    """How many bytes a number of a column has; 0 where Python has to unpack it."""
+    cdef Py_ssize_t size
+    if not isinstance(packed, bytes) or not packed:
+        return 0
+    size = {98: 1, 104: 2, 105: 4, 113: 8}.get(packed[0], 0)  # b, h, i, q: packing.py
+    return size if size and (len(packed) - 1) % size == 0 else 0
+
+
+cdef int load(
+    int64_t *numbers, bint in_steps, int bid_zeros, int64_t best_bid, bytes bids,
+    int ask_zeros, int64_t best_ask, bytes asks,
+) except -2:
     """A column of both sides to every second place from here on; returns its decimals, -1 where it does not fit."""
     cdef int zeros = min(bid_zeros, ask_zeros)
-    if bid_zeros not in PACKED_ZEROS or ask_zeros not in PACKED_ZEROS:
+    if zeros < 0 or max(bid_zeros, ask_zeros) > NUMBER_DECIMALS:
         return -1
-    if not load_side(numbers, bids, bid_zeros - zeros):
+    if not load_side(numbers, in_steps, best_bid, bids, size_of(bids), bid_zeros - zeros):
         return -1
-    if not load_side(numbers + 2 * len(bids), asks, ask_zeros - zeros):
+    numbers += 2 * ((PyBytes_GET_SIZE(bids) - 1) // size_of(bids))
+    if not load_side(numbers, in_steps, best_ask, asks, size_of(asks), ask_zeros - zeros):
         return -1
     return NUMBER_DECIMALS - zeros
 
 
-cdef bint load_side(int64_t *numbers, list values, int more_decimals) except -1:
+cdef bint load_side(
+    int64_t *numbers, bint in_steps, int64_t best, bytes packed, Py_ssize_t size, int more_decimals
+) except -1:
     """Numbers with so many more decimals; False where they are none of ours."""
-    cdef Py_ssize_t i = 0
-    cdef int64_t number
-    for value in values:
-        number = value
-        if number < 0:
+    cdef const char *data = PyBytes_AS_STRING(packed) + 1
+    cdef Py_ssize_t i, count = (PyBytes_GET_SIZE(packed) - 1) // size
+    cdef int64_t before = best, number
+    if not 0 <= best < NARROW_END:
+        return False
+    for i in range(count):
+        number = number_at(data + i * size, size)
+        if not -NARROW_END < number < NARROW_END:
+            return False
+        if in_steps:
+            number += before
+            before = number
+        if not 0 <= number < NARROW_END:
             return False
         numbers[2 * i] = number
-        i += 1
-    if not all_fit(numbers, i, 2, more_decimals):
+    if not all_fit(numbers, count, 2, more_decimals):
         return False
-    multiply(numbers, i, 2, more_decimals)
+    multiply(numbers, count, 2, more_decimals)
     return True
+
+
+cdef int64_t number_at(const char *data, Py_ssize_t size) noexcept nogil:
+    """A number of so many bytes, the least first."""
+    cdef int64_t number = <signed char> data[size - 1]
+    cdef Py_ssize_t i
+    for i in range(size - 2, -1, -1):
+        number = number * 256 + <unsigned char> data[i]
+    return number
 
 
 cdef int decimals_of(list numbers) except -2:
@@ -695,23 +731,51 @@ cdef int decimals_of(list numbers) except -2:
     return decimals if least >= 0 and most // UNITS[decimals] < NARROW_END else -1
 
 
-cdef list packed_numbers(int64_t *numbers, Py_ssize_t count, int decimals):
-    """What `exact.packed` makes of a side's numbers, best ones first."""
-    cdef int zeros, more
-    cdef int64_t factor
-    cdef Py_ssize_t i
-    for zeros in PACKED_ZEROS:
-        more = NUMBER_DECIMALS - decimals - zeros  # powers of ten by which the packed numbers are larger than ours
-        if more >= 0:
-            factor = POWERS[more]
-            if all_fit(numbers, count, 1, more):
-                return [zeros, [numbers[i] * factor for i in range(count - 1, -1, -1)]]
-            break
-        factor = POWERS[-more]
+cdef list packed_numbers(int64_t *numbers, Py_ssize_t count, int decimals, bint in_steps):
+    """What `packing.packed_side` makes of a side's numbers, best ones first."""
+    cdef int more = decimals  # powers of ten in all of them
+    cdef Py_ssize_t i, size = 1
+    cdef int64_t best = 0, before, number, least = 0, most = 0
+    cdef int64_t *left = <int64_t *> malloc(count * sizeof(int64_t) + 1)
+    cdef bytes packed
+    cdef char *data
+    cdef char letter = 98  # b
+    if left == NULL:
+        raise MemoryError
+    try:
         for i in range(count):
-            if numbers[i] % factor:
-                break
-        else:
-            return [zeros, [numbers[i] // factor for i in range(count - 1, -1, -1)]]
-    unit = UNITS[decimals]
-    return packed([numbers[i] * unit for i in range(count - 1, -1, -1)])
+            while more and numbers[i] % POWERS[more]:
+                more -= 1
+        if count:
+            best = numbers[count - 1] // POWERS[more]
+        before = best
+        for i in range(count):
+            number = numbers[count - 1 - i]
+            if more:
+                number //= POWERS[more]
+            left[i] = number - before if in_steps else number
+            before = number
+            least, most = min(least, left[i]), max(most, left[i])
+        if least < INT32_MIN or most > INT32_MAX:
+            size, letter = 8, 113  # q
+        elif least < INT16_MIN or most > INT16_MAX:
+            size, letter = 4, 105  # i
+        elif least < INT8_MIN or most > INT8_MAX:
+            size, letter = 2, 104  # h
+        packed = PyBytes_FromStringAndSize(NULL, count * size + 1)
+        data = PyBytes_AS_STRING(packed)
+        data[0] = letter
+        for i in range(count):
+            write_bytes(data + 1 + i * size, left[i], size)
+    finally:
+        free(left)
+    zeros = NUMBER_DECIMALS - decimals + more
+    return [zeros, best, packed] if in_steps else [zeros, packed]
+
+
+cdef void write_bytes(char *data, int64_t number, Py_ssize_t size) noexcept nogil:
+    """A number in so many bytes, the least first."""
+    cdef Py_ssize_t i
+    for i in range(size):
+        data[i] = <char> (number & 255)
+        number >>= 8

@@ -94,10 +94,3 @@ def minute_end_ns(at_ns: int) -> int:
 def percent(part: int, whole: int) -> str | None:
     """A share in percent, rounded half-even to four places; None of nothing."""
     return plain_rounded(100 * part, whole, PERCENT_PLACES) if whole else None
-
-
-def taken_of(records: int, applied: int) -> list[int]:
-    """The counts of depth records where only these two are known."""
-    taken = [0] * len(Taken)
-    taken[Taken.APPLIED], taken[Taken.IGNORED] = applied, records - applied
-    return taken

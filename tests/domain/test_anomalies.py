@@ -1,6 +1,5 @@
 """When an edge is odd, second by second: entering, leaving, lasting, cooling, and what is not judged at all."""
 
-import json
 from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
@@ -10,9 +9,10 @@ import pytest
 from mts_stream.domain.anomalies import SpreadWatch
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.messages import SpreadAnomaly
+from mts_stream.domain.packing import opened, sealed
 from tests.domain.builders import PAIR, T0, Bench, both_fundings, diff, keyframe, registry, snapshot, status
 
-BPS = 10**12
+BPS = 10**4
 USUAL = (0, 1, 2)  # bps; their median is 1, their MAD 1 or a half
 
 
@@ -107,7 +107,7 @@ def test_a_watch_survives_a_checkpoint(cut: int) -> None:
     expected = told(undisturbed, edges)
 
     found = told(first, edges[:cut])
-    second.restore(json.loads(json.dumps(first.snapshot())))
+    second.restore(opened(sealed({"watch": first.snapshot()}))["watch"])
     found += told(second, edges[cut:], start_s=cut)
 
     assert expected and found == expected
@@ -160,3 +160,15 @@ def test_it_ends_when_nothing_can_be_said(event: Any, reason: str) -> None:
 
     assert (ended.phase, ended.reason, ended.edge_bps) == ("ended", reason, "100")
     assert ended.window_start_ns == started.window_start_ns + (2 if reason == "no_valid_book" else 1) * 10**9
+
+
+def test_edges_beyond_any_market_are_judged_all_the_same() -> None:
+    """A bid of ten thousand times the ask takes more than 32 bits; so it does in a checkpoint."""
+    edges = [*USUAL, 10**8, 1, 10**9]
+    watched, restored = watch(), watch()
+    expected = told(watched, edges)
+    restored.restore(opened(sealed({"watch": watched.snapshot()}))["watch"])
+
+    assert expected == [(3, "started", None), (4, "ended", "reverted"), (5, "started", None)]
+    assert told(restored, [2] * 12, start_s=6) == told(watched, [2] * 12, start_s=6)
+    assert restored.snapshot()[0] == watched.snapshot()[0]

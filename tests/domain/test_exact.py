@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mts_stream.domain.exact import packed, plain, plain_ratio, plain_rounded, round_half_even, scaled, unpacked
+from mts_stream.domain.exact import plain, plain_ratio, plain_rounded, round_half_even, scaled
 
 numbers = st.decimals(min_value=-(10**12), max_value=10**12, places=9, allow_nan=False)
 
@@ -88,9 +88,3 @@ def test_rounded_bps_equal_decimals_own(value: Decimal) -> None:
 
     assert Decimal(plain_rounded(ratio.numerator, ratio.denominator, 4)) == expected
     assert plain_rounded(-1, 10**9, 4) == "0"
-
-
-@given(st.lists(st.integers(0, 10**30) | st.integers(0, 10**9).map(lambda n: n * 10**12)))
-def test_packing_loses_nothing(values: list[int]) -> None:
-    """A checkpoint's integers come back as they were."""
-    assert unpacked(packed(values)) == values

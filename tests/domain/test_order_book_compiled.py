@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from mts_stream.domain.exact import SCALE, scaled
 from mts_stream.domain.kernel import BUILD_COMMAND
 from mts_stream.domain.order_book import Change, OrderBook
+from mts_stream.domain.packing import opened, sealed
 from mts_stream.domain.rejection import BadRecordError
 from tests.domain.kernels import built, is_stale
 
@@ -120,7 +121,7 @@ class BothBooks(RuleBasedStateMachine):
         books = self.compiled, self.python
         python, compiled = OrderBook(), CompiledBook()
         for book, other in zip((python, compiled), books if crosses else books[::-1], strict=True):
-            saved = json.loads(json.dumps([other.bids.snapshot(), other.asks.snapshot()]))
+            saved = opened(sealed({"sides": [other.bids.snapshot(), other.asks.snapshot()]}))["sides"]
             book.restore(*saved)
             book.know(other.lowest_bid, other.highest_ask)
         self.python, self.compiled = python, compiled
