@@ -27,14 +27,15 @@ class Results:
     def add(self, messages: Iterable[Message]) -> None:
         """The engine said these."""
         for message in messages:
-            topic = topic_of(message)
+            topic, emitted_ns = topic_of(message), None
             self._by_topic[topic] += 1
             if isinstance(message, SpreadWindow):
-                self._outcomes.update(message.outcomes)
-            emitted_ns = time.time_ns()
-            if isinstance(message, SignalMessage) and message.expires_ns <= emitted_ns:
-                self._stale[message.type] += 1
-            self.put(Outgoing(topic, key_of(message), encode_message(message, emitted_ns), headers_of(message)))
+                for outcome, count in message.outcomes.items():
+                    self._outcomes[outcome] += count
+            elif isinstance(message, SignalMessage):
+                emitted_ns = time.time_ns()
+                self._stale[message.type] += message.expires_ns <= emitted_ns
+            self._out.append(Outgoing(topic, key_of(message), encode_message(message, emitted_ns), headers_of(message)))
 
     def put(self, record: Outgoing) -> None:
         """Another record that goes the same way."""

@@ -15,8 +15,9 @@ from uuid import NAMESPACE_OID, uuid5
 
 from mts_stream.domain.evaluation import Judge
 from mts_stream.domain.exact import FRACTION_SCALE, SCALE, plain_rounded
-from mts_stream.domain.funding import break_even_ns
+from mts_stream.domain.funding import Payments, break_even_ns
 from mts_stream.domain.messages import FundingClosed, FundingMessage
+from mts_stream.domain.pricing import PairScale
 from mts_stream.domain.signal_head import opportunity_head
 from mts_stream.domain.terms import LegMoment, fields_of
 from mts_stream.domain.windows import EDGE_DECIMALS
@@ -41,13 +42,39 @@ class Paying(NamedTuple):
         return plain_rounded(part * 10**4, self.ask * SCALE, EDGE_DECIMALS)
 
 
+class Moment(NamedTuple):
+    """The terms of a window's end, as numbers until somebody asks for their texts: there is no walk, only the touch."""
+
+    legs: tuple[LegMoment, LegMoment]
+    payments: tuple[Payments, Payments]
+    until_ns: int
+    paying: Paying
+    scale: PairScale
+
+    def texts(self) -> dict[str, Any]:
+        """The fields of a message."""
+        paying = self.paying
+        return {
+            "legs": [leg.texts(1, self.scale) for leg in self.legs],
+            "carry_bps": paying.bps(paying.carry),
+            "cost_bps": paying.bps(paying.cost),
+            "net_bps": paying.bps(paying.net),
+            "break_even_ns": break_even_ns(self.payments, self.until_ns, paying.cost, paying.ask),
+        }
+
+
 @dataclass(slots=True)
 class OpenFunding:
     """An open funding arbitrage: its name, since when, and the terms of the last window that it was judged at."""
 
     id: str
     opened_ns: int
-    texts: dict[str, Any]
+    terms: Moment | dict[str, Any]  # a checkpoint has the texts
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """The fields of a message that the terms decide."""
+        return self.terms.texts() if isinstance(self.terms, Moment) else self.terms
 
 
 def funding_opportunity_id(pair: str, direction: str, opened_ns: int) -> str:
@@ -70,12 +97,12 @@ class FundingArbitrage:
         paying = self._paying(end_ns)
         if paying.net < self._judge.limits.funding_min_net_bps * _RATE_UNITS * paying.ask:
             return self._close(end_ns, "below_threshold")
-        texts = self._texts(end_ns, paying)
+        moment = self._moment(end_ns, paying)
         if self._open is not None:
-            self._open.texts = texts
+            self._open.terms = moment
             return None
-        self._open = OpenFunding(funding_opportunity_id(self._pair, self._direction, end_ns), end_ns, texts)
-        return FundingMessage(**self._head("opened", self._open, 0, end_ns), **fields_of(texts))
+        self._open = OpenFunding(funding_opportunity_id(self._pair, self._direction, end_ns), end_ns, moment)
+        return FundingMessage(**self._head("opened", self._open, 0, end_ns), **fields_of(moment.texts()))
 
     def _close(self, end_ns: int, reason: str) -> FundingClosed | None:
         """The terms are those of the last window at which it was open."""
@@ -98,8 +125,7 @@ class FundingArbitrage:
         fees_and_slippage = 2 * (costs.buy_fee + costs.sell_fee) + 4 * costs.slippage
         return Paying(rates * ask, fees_and_slippage * _RATE_UNITS * ask - (bid - ask) * SCALE, ask)
 
-    def _texts(self, at_ns: int, paying: Paying) -> dict[str, Any]:
-        """The fields of a message. There is no walk: `average_price` is the touch."""
+    def _moment(self, at_ns: int, paying: Paying) -> Moment:
         judge = self._judge
         buy, sell, costs = judge.buy, judge.sell, judge.costs(at_ns)
         legs = (
@@ -107,13 +133,7 @@ class FundingArbitrage:
             LegMoment.of(sell, "sell", sell.best_bid, sell.best_bid, costs.sell_fee, at_ns),
         )
         payments = (buy.payments(at_ns, -1), sell.payments(at_ns, 1))
-        return {
-            "legs": [leg.texts(1, judge.scale) for leg in legs],
-            "carry_bps": paying.bps(paying.carry),
-            "cost_bps": paying.bps(paying.cost),
-            "net_bps": paying.bps(paying.net),
-            "break_even_ns": break_even_ns(payments, at_ns + judge.limits.funding_horizon_ns, paying.cost, paying.ask),
-        }
+        return Moment(legs, payments, at_ns + judge.limits.funding_horizon_ns, paying, judge.scale)
 
     def snapshot(self) -> list[Any] | None:
         """As JSON data."""
