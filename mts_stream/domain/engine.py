@@ -24,11 +24,11 @@ from mts_stream.domain.kernel import Kernel, kernel
 from mts_stream.domain.leg import NEVER_NS
 from mts_stream.domain.market_data import ConnectionStatus, DepthUpdate, MarketEvent, RegistryUpdate
 from mts_stream.domain.messages import Message
+from mts_stream.domain.older_checkpoints import CHECKPOINT_VERSION, as_newest
 from mts_stream.domain.packing import opened, sealed
 from mts_stream.domain.pair_engine import PairEngine
 from mts_stream.domain.rejection import BadRecordError
 
-CHECKPOINT_VERSION = 3
 CLOCK_KEY = "@"
 CLOCK_TICKS_MAX = 100_000  # hours of status records
 Connection = tuple[str, str, str]  # venue, market, name
@@ -243,7 +243,7 @@ class PartitionEngine:
     def restore(self, key: str, checkpoint: bytes) -> None:
         """Take over a checkpoint; raises ValueError for one that is broken or of another version."""
         try:
-            data = opened(checkpoint)
+            data = as_newest(opened(checkpoint))
             if data["v"] != CHECKPOINT_VERSION:
                 raise ValueError(f"checkpoint of {key}: version {data['v']}, this worker knows {CHECKPOINT_VERSION}")
             if key == CLOCK_KEY:

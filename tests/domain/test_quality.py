@@ -1,10 +1,7 @@
 """A book's minute: where its time went, what became of its records, how late its frames were."""
 
-import json
-
 import pytest
 
-from mts_stream.domain.engine import PartitionEngine
 from mts_stream.domain.messages import BookQuality
 from tests.domain.builders import PAIR, T0, Bench, diff, keyframe, registry, snapshot, status
 
@@ -102,25 +99,3 @@ def test_a_minute_goes_on_after_a_checkpoint(bench: Bench) -> None:
     row = end_minute(successor)[BYBIT]
     assert row == end_minute(bench)[BYBIT]
     assert (row.gaps, row.resyncs, row.latency_p50_ms, row.latency_max_ms) == (1, 1, "12", "12")
-
-
-def test_a_checkpoint_of_version_1_is_taken_over(bench: Bench) -> None:
-    """It had two counts of a minute's records; the others begin at nothing, the book stands."""
-    bench.feed(snapshot(BYBIT, "99 1", "101 1", at_ms=START_MS + 1), delta(13, at_ms=2))
-    data = json.loads(bench.engine.snapshot(PAIR)) | {"v": 1}
-    for leg in data["pair"]["legs"].values():
-        *leg["quality"], taken, _ = leg["quality"]
-        leg["quality"] += [sum(taken), 1 if sum(taken) else 0]
-    successor = Bench()
-    successor.offset = bench.offset
-    successor.engine.restore(PAIR, json.dumps(data).encode())
-
-    row = end_minute(successor)[BYBIT]
-    assert (row.records, row.applied, row.gaps) == (2, 1, 0)
-    assert row.states == end_minute(bench)[BYBIT].states
-
-
-def test_a_checkpoint_of_a_later_version_is_refused() -> None:
-    """With both versions in the words."""
-    with pytest.raises(ValueError, match=r"checkpoint of BTC-USDT: version 3, this worker knows 2"):
-        PartitionEngine(Bench().engine.settings).restore(PAIR, b'{"v":3}')
