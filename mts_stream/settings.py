@@ -54,6 +54,7 @@ _ORDERED = (
     ("anomaly_min_windows", "anomaly_window_s"),
 )
 Port = Annotated[int, Field(ge=1, le=65535)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 WsUrl = Annotated[str, AfterValidator(_ws_url)]
 
@@ -78,6 +79,12 @@ class Settings(BaseSettings):
     clickhouse_database: str = Field("mts", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_cluster: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$")
+    store_spreads_days: Days = 90
+    store_quality_days: Days = 90
+    store_signals_days: Days = 365
+    store_funding_days: Days = 1095
+    store_opportunities_days: Days = 1095
 
     # Economics (DESIGN section 5)
     fees_file: Path | None = None

@@ -1,15 +1,20 @@
 """Applies the numbered SQL files of `migrations/` in order, each once, and refuses when a landed one was edited.
 
-Why not clickhouse-migrations: it pulls in a second ClickHouse client with its own connections, and we need the sink's
-one client and `wait while the server is down`. Statements are idempotent, so two processes that apply at the same time
-do no harm, and a migration that failed halfway is simply run again.
+Why not clickhouse-migrations: it pulls in a second ClickHouse client with its own connections, its lock needs Keeper,
+and we need the sink's one client and `wait while the server is down`. There are no transactions: statements are
+idempotent, so a migration that failed halfway is simply run again. Who migrates holds a lock (`lock.py`).
 """
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mts_stream.clickhouse.cluster import for_cluster
+from mts_stream.clickhouse.lock import WAIT_S, MigrationLock, migration_lock
+from mts_stream.clickhouse.retention import change_retention, retention_changes
 from mts_stream.errors import StoreError
 from mts_stream.logs import get_logger
 from mts_stream.settings import Settings
@@ -62,10 +67,7 @@ def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
 
 async def pending(store: Store, migrations: list[Migration]) -> list[Migration]:
     """Those not applied yet; raises StoreError when an applied one was edited or is unknown here."""
-    if not await store.query(
-        "SELECT 1 FROM system.tables WHERE database = {database:String} AND name = 'schema_migrations'",
-        {"database": store.database},
-    ):
+    if not await store.exists() or not await _ledger_stands(store):
         return migrations
     applied = {int(v): str(c) for v, c in await store.query("SELECT version, checksum FROM schema_migrations FINAL")}
     for version in sorted(applied.keys() - {m.version for m in migrations}):
@@ -79,22 +81,53 @@ async def pending(store: Store, migrations: list[Migration]) -> list[Migration]:
     return [migration for migration in migrations if migration.version not in applied]
 
 
-async def apply_migrations(store: Store, folder: Path = MIGRATIONS) -> list[str]:
-    """Bring the database up to date; returns the names of what was applied."""
+async def apply_migrations(
+    store: Store,
+    folder: Path = MIGRATIONS,
+    *,
+    to: int | None = None,
+    wait_s: float = WAIT_S,
+    on_applied: Callable[[str], None] = lambda _: None,
+) -> list[str]:
+    """Bring the database up to date, or up to migration `to`; returns the names of what was applied.
+
+    `on_applied` hears of each when it is done. Raises StoreError, StoreUnavailableError while another migrates.
+    """
     migrations = read_migrations(folder)
-    await store.command(f"CREATE DATABASE IF NOT EXISTS {store.database}", in_database=False)
-    await store.command(LEDGER)
-    waiting = await pending(store, migrations)
-    for migration in waiting:
-        await _apply(store, migration)
+    if not _up_to(await pending(store, migrations), to) and not await retention_changes(store):
+        return []
+    cluster = store.settings.clickhouse_cluster
+    create = f"CREATE DATABASE IF NOT EXISTS {store.database}"
+    await store.command(for_cluster(create, cluster), in_database=False)
+    async with migration_lock(store, wait_s=wait_s) as lock:
+        await store.command(for_cluster(LEDGER, cluster))
+        waiting = _up_to(await pending(store, migrations), to)  # another may have done it meanwhile
+        for migration in waiting:
+            await _apply(store, lock, migration)
+            on_applied(migration.name)
+        await change_retention(store, await retention_changes(store))
     return [migration.name for migration in waiting]
 
 
-async def _apply(store: Store, migration: Migration) -> None:
+async def _ledger_stands(store: Store) -> bool:
+    return bool(
+        await store.query(
+            "SELECT 1 FROM system.tables WHERE database = {database:String} AND name = 'schema_migrations'",
+            {"database": store.database},
+        )
+    )
+
+
+def _up_to(migrations: list[Migration], to: int | None) -> list[Migration]:
+    return [migration for migration in migrations if to is None or migration.version <= to]
+
+
+async def _apply(store: Store, lock: MigrationLock, migration: Migration) -> None:
     statements = migration.statements()
     for number, statement in enumerate(statements, start=1):
         try:
-            await store.command(statement)
+            await lock.renew()
+            await store.command(for_cluster(statement, store.settings.clickhouse_cluster))
         except StoreError as error:
             where = f"migration {migration.name}, statement {number} of {len(statements)}"
             raise type(error)(f"{where}: {error}; those before it stand, run it again") from error
@@ -103,10 +136,31 @@ async def _apply(store: Store, migration: Migration) -> None:
     log.info("migration_applied", migration=migration.name, statements=len(statements))
 
 
-async def migrate(settings: Settings) -> list[str]:
-    """Bring the configured database up to date; returns the names of what was applied. Raises StoreError."""
+async def migrate(settings: Settings, **how: Any) -> list[str]:
+    """Bring the configured database up to date, as `apply_migrations` does. Raises StoreError."""
     store = Store(settings)
     try:
-        return await apply_migrations(store)
+        return await apply_migrations(store, **how)
+    finally:
+        await store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a database lacks of what this release and its settings want."""
+
+    pending: list[str]
+    retention: dict[str, int]
+
+    def __bool__(self) -> bool:
+        return bool(self.pending or self.retention)
+
+
+async def check(settings: Settings, to: int | None = None) -> Difference:
+    """What `migrate` would do; changes nothing. Raises StoreError."""
+    store = Store(settings)
+    try:
+        waiting = _up_to(await pending(store, read_migrations()), to)
+        return Difference([migration.name for migration in waiting], dict(await retention_changes(store)))
     finally:
         await store.close()

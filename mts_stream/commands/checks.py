@@ -125,26 +125,14 @@ def tables(settings: Settings) -> str:
     """Every migration is applied."""
     if not _pings(settings):
         raise StoreError("not known while ClickHouse does not answer")
-    try:
-        waiting = asyncio.run(_pending(settings))
-    except StoreError as error:
-        if "UNKNOWN_DATABASE" not in str(error):
-            raise
-        waiting = ["all"]
-    if waiting:
-        raise StoreError(f"not applied: {', '.join(waiting)}; `mts-stream migrate`")
+    from mts_stream.clickhouse.runner import check
+
+    lacks = asyncio.run(check(settings))
+    if lacks.pending:
+        raise StoreError(f"not applied: {', '.join(lacks.pending)}; `mts-stream migrate`")
+    if lacks.retention:
+        raise StoreError(f"retention of {', '.join(lacks.retention)} is not what is set; `mts-stream migrate`")
     return f"{settings.clickhouse_database} is up to date"
-
-
-async def _pending(settings: Settings) -> list[str]:
-    from mts_stream.clickhouse.runner import pending, read_migrations
-    from mts_stream.sinks.clickhouse import Store
-
-    store = Store(settings)
-    try:
-        return [migration.name for migration in await pending(store, read_migrations())]
-    finally:
-        await store.close()
 
 
 def port_check(server: str) -> Callable[[Settings], str]:

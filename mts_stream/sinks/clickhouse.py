@@ -51,7 +51,7 @@ class Store:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self.database = settings.clickhouse_database
         self._client: AsyncClient | None = None
         self._types: dict[str, dict[str, ClickHouseType]] = {}
@@ -74,6 +74,15 @@ class Store:
         except Exception as error:
             raise self._translated(error) from error
         return [tuple(row) for row in answer.result_rows]
+
+    async def exists(self) -> bool:
+        """Whether the database is there; tables of it may lack all the same."""
+        client = await self._connected()
+        statement = f"SELECT count() FROM system.databases WHERE name = '{self.database}'"  # noqa: S608 (a name)
+        try:
+            return bool(await client.command(statement, use_database=False))
+        except Exception as error:
+            raise self._translated(error) from error
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str) -> None:
         """Store rows as one block; the token makes a repetition of the same insert nothing."""
@@ -110,13 +119,13 @@ class Store:
             return self._client
 
     async def _connect(self) -> AsyncClient:
-        url = urlsplit(self._settings.clickhouse_url)
+        url = urlsplit(self.settings.clickhouse_url)
         client = await clickhouse_connect.get_async_client(
             interface=url.scheme,
             host=url.hostname,
             port=url.port or (8443 if url.scheme == "https" else 8123),
-            username=self._settings.clickhouse_user,
-            password=self._settings.clickhouse_password.get_secret_value(),
+            username=self.settings.clickhouse_user,
+            password=self.settings.clickhouse_password.get_secret_value(),
             connect_timeout=CONNECT_TIMEOUT_S,
             send_receive_timeout=ANSWER_TIMEOUT_S,
             connector_limit=CONNECTIONS_MAX,
@@ -146,7 +155,7 @@ class Store:
     def _translated(self, error: Exception) -> StoreError:
         """What an error means; the text is its first line, without the addresses of frames."""
         text = str(error).strip().split("\n", 1)[0][:500] or type(error).__name__
-        said = f"ClickHouse at {self._settings.clickhouse_url} (CLICKHOUSE_URL): {text}"
+        said = f"ClickHouse at {self.settings.clickhouse_url} (CLICKHOUSE_URL): {text}"
         if isinstance(error, StoreError):
             return error
         code = getattr(error, "code", None)

@@ -1,31 +1,23 @@
 """Migrations on a real engine: in order, once, again after a failure, and never after an edit."""
 
 import shutil
-import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from mts_stream.clickhouse.runner import MIGRATIONS, apply_migrations, migrate, read_migrations
+from mts_stream.clickhouse.runner import (
+    MIGRATIONS,
+    Difference,
+    apply_migrations,
+    check,
+    migrate,
+    pending,
+    read_migrations,
+)
 from mts_stream.errors import StoreError
-from mts_stream.settings import Settings, load_settings
+from mts_stream.settings import Settings
 from mts_stream.sinks.clickhouse import Store
 from mts_stream.sinks.rows import COLUMNS
-
-
-@pytest.fixture
-def settings(clickhouse: str) -> Settings:
-    """A database of the test's own."""
-    return load_settings(clickhouse_url=clickhouse, clickhouse_database=f"t_{uuid.uuid4().hex[:12]}")
-
-
-@pytest.fixture
-async def store(settings: Settings) -> AsyncIterator[Store]:
-    """A store of that database."""
-    store = Store(settings)
-    yield store
-    await store.close()
 
 
 async def tables(store: Store) -> dict[str, str]:
@@ -116,6 +108,38 @@ async def test_a_migration_that_fails_says_how_far_it_came_and_runs_again(store:
     bad.write_text(f"-- two tables\n{good};\nCREATE TABLE b (x UInt8) ENGINE = MergeTree ORDER BY x")
     assert await apply_migrations(store, tmp_path) == ["0001_two_tables"]
     assert {"a", "b"} <= set(await tables(store))
+
+
+async def test_migrations_stop_where_they_are_told_to(store: Store) -> None:
+    """`to` names the last one wanted; the rest is pending, and comes with the next run."""
+    names = [migration.name for migration in read_migrations()]
+
+    assert await apply_migrations(store, to=2) == names[:2]
+    assert [migration.name for migration in await pending(store, read_migrations())] == names[2:]
+    assert await apply_migrations(store, to=1) == []
+    assert await apply_migrations(store) == names[2:]
+
+
+async def test_a_failure_names_what_was_applied_before_it(store: Store, tmp_path: Path) -> None:
+    """Whole migrations before the broken one stand, and whoever asked has heard of them."""
+    (tmp_path / "0001_good.sql").write_text("CREATE TABLE IF NOT EXISTS a (x UInt8) ENGINE = MergeTree ORDER BY x")
+    (tmp_path / "0002_bad.sql").write_text("CREATE TABEL b")
+    heard: list[str] = []
+
+    with pytest.raises(StoreError, match="migration 0002_bad, statement 1 of 1"):
+        await apply_migrations(store, tmp_path, on_applied=heard.append)
+    assert heard == ["0001_good"]
+
+
+async def test_a_check_changes_nothing(settings: Settings, store: Store) -> None:
+    """It names what lacks, on a server without the database too, and makes nothing."""
+    names = [migration.name for migration in read_migrations()]
+
+    assert await check(settings) == Difference(names, {})
+    assert not await store.exists()
+    await apply_migrations(store, to=3)
+    assert (await check(settings)).pending == names[3:]
+    assert not await check(settings, to=3)
 
 
 @pytest.mark.parametrize("name", ["0002_first.sql", "1_first.sql", "0001_First.sql", "0001-first.sql"])

@@ -1,4 +1,7 @@
-"""Who may do what: the writer `default`, the reader `mts_reader`, and GET, which never writes."""
+"""Who may do what: the writers `default` and `mts_writer`, the reader `mts_reader`, and GET, which never writes.
+
+The same bounds as the roles of a server have: deploy/clickhouse/roles.sql.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from mts_stream.local.gateway.sql import (
     names_files,
 )
 
-WRITER, READER = "default", "mts_reader"
+DEFAULT, WRITER, READER = "default", "mts_writer", "mts_reader"
 PYTHON_CALL = Calls(frozenset({"python"}))
 # Bounds of every query; a writer may set others, a reader smaller ones.
 LIMITS: dict[str, int] = {"max_execution_time": 300, "max_result_bytes": 256 << 20}
@@ -32,6 +35,8 @@ READER_LIMITS: dict[str, int] = {
     "max_execution_time": 30,
     "max_result_bytes": 64 << 20,
     "max_result_rows": 1_000_000,
+    "max_rows_to_read": 2_000_000_000,
+    "max_memory_usage": 500_000_000,
     "max_threads": 2,
 }
 # What a reader may set besides: how results look, never what a query may do or use.
@@ -46,12 +51,12 @@ class User:
     reader: bool
 
 
-USERS = {WRITER: User(WRITER, reader=False), READER: User(READER, reader=True)}
+USERS = {name: User(name, reader=name == READER) for name in (DEFAULT, WRITER, READER)}
 
 
 def find_user(name: str) -> User:
     """The user of a name, `default` when it is empty; `QueryError` for anybody else."""
-    user = USERS.get(name or WRITER)
+    user = USERS.get(name or DEFAULT)
     if user is None:
         raise refused(AUTHENTICATION_FAILED, f"{name}: Authentication failed: no such user", "AUTHENTICATION_FAILED")
     return user

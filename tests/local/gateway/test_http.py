@@ -275,10 +275,11 @@ def test_pages_of_this_machine_are_served(clickhouse: str) -> None:
 
 
 def test_an_unknown_user_and_a_broken_header_are_refused(clickhouse: str) -> None:
-    """Only `default` and `mts_reader` are known."""
+    """Only `default`, `mts_writer` and `mts_reader` are known."""
     assert send(clickhouse, query="SELECT 1", user="mallory").status == 403
     assert send(clickhouse, query="SELECT 1", headers={"Authorization": "Basic ???"}).status == 403
-    assert send(clickhouse, query="SELECT 1", headers={"X-ClickHouse-User": "mts_reader"}).text == "1"
+    for user in ("default", "mts_writer", "mts_reader"):
+        assert send(clickhouse, query="SELECT 1", headers={"X-ClickHouse-User": user}).text == "1"
 
 
 def test_curl_reads_and_writes(clickhouse: str, table: str) -> None:
