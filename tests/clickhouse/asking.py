@@ -24,6 +24,12 @@ def ask(url: str, sql: str, database: str = "default", user: str = "default") ->
         raise RefusedError(error.read().decode().strip()) from error
 
 
+def lines(url: str, sql: str, database: str, user: str = "mts_reader") -> tuple[list[str], list[list[str]]]:
+    """The names of an answer's columns, and its rows as text; asked as the reader, who may do nothing else."""
+    names, *rows = ask(url, f"{sql.strip()}\nFORMAT TabSeparatedWithNames", database, user).splitlines()
+    return names.split("\t"), [row.split("\t") for row in rows]
+
+
 def table(url: str, sql: str, database: str, user: str = "mts_reader") -> tuple[dict[str, str], Rows]:
     """The columns of an answer with their types, and its rows; asked as the reader, who may do nothing else."""
     answer = json.loads(ask(url, f"{sql.strip().rstrip(';')}\nFORMAT JSON", database, user))
