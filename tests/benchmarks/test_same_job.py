@@ -3,6 +3,7 @@
 from mts_stream.domain.kernel import kernel
 from tests.benchmarks.same_job.bars import BARS, Turn, reached
 from tests.benchmarks.same_job.chart import svg_of
+from tests.benchmarks.same_job.counting import CountingJob
 from tests.benchmarks.same_job.engines.catalog import ENGINES
 from tests.benchmarks.same_job.job import Job
 from tests.benchmarks.same_job.log import digest, messages
@@ -36,6 +37,16 @@ def test_the_job_gives_the_same_on_both_kernels_and_in_any_batches() -> None:
     assert digest(whole) == digest(single)
     text = b"".join(value for _, value in whole)
     assert all(word in text for word in (b'"opened"', b'"updated"', b'"closed"', b'"second_ns"'))
+
+
+def test_the_job_that_counts_says_the_same_in_any_order_and_batches() -> None:
+    """Once, with the last record; another record, or one too few, is seen."""
+    values = [value for _, value in messages(1, 100, seed=1)]
+    job = CountingJob(len(values))
+    single = [result for value in reversed(values) for result in job.on_record(value)]
+
+    assert single == CountingJob(len(values)).on_records(values) != CountingJob(len(values)).on_records(values[1:])
+    assert single != CountingJob(len(values)).on_records([*values[1:], values[1]])
 
 
 def test_a_digest_knows_no_order_of_pairs_but_that_of_each() -> None:

@@ -14,7 +14,7 @@ from mts_stream.local.download_view import LineView
 from mts_stream.local.jars import format_template, kafka_jars
 from mts_stream.local.java import find_java
 from mts_stream.settings import load_settings
-from mts_stream.wire.kafka import Reader, producer_config
+from mts_stream.wire.kafka import Reader, client_config, producer_config
 from tests.benchmarks.same_job.log import Message
 
 HEAP_MB = 512
@@ -48,7 +48,7 @@ class Ground:
     def __init__(self, address: str, partitions: int) -> None:
         self.address, self.partitions = address, partitions
         self._settings = load_settings(kafka_bootstrap_servers=address, partitions=partitions)
-        self._admin = AdminClient({"bootstrap.servers": address}, logger=None)
+        self._admin = AdminClient(client_config(self._settings), logger=None)
 
     def make_topic(self, name: str) -> None:
         """An empty topic of that many partitions."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mts_stream.domain.kernel import kernel
+from tests.benchmarks.same_job import counting
+from tests.benchmarks.same_job.counting import CountingJob
 from tests.benchmarks.same_job.job import Job
 
 BATCH = 500
@@ -67,8 +69,10 @@ class Meter:
         sys.stdout.flush()
 
 
-def job_of(given: Options) -> Job:
-    """A new job on the kernel that is wanted."""
+def job_of(given: Options) -> "Job | CountingJob":
+    """A new job on the kernel that is wanted, or the one that only counts."""
+    if given.kernel == counting.KERNEL:
+        return CountingJob(given.records)
     return Job(kernel(given.kernel))  # type: ignore[arg-type]
 
 
