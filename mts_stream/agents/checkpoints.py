@@ -93,11 +93,17 @@ class SavedCheckpoints:
         self._saved: dict[int, dict[bytes, Checkpoint]] = {}
 
     async def on_changelog_event(self, event: Any) -> None:
-        """Faust calls this for each record of the changelog while it recovers; what cannot be read is left out."""
+        """Faust calls this for each record of the changelog while it recovers; what cannot be read is left out.
+
+        So is what stands before it: the log may be committed beyond that one, and an engine that took it would lack
+        the records between the two. Its pair begins anew instead.
+        """
         message = event.message
         checkpoint = self._decode(message)
         if checkpoint is not None:
             self.note(message.partition, message.key, checkpoint)
+        elif message.value is not None:
+            self._saved.get(message.partition, {}).pop(message.key, None)
 
     def note(self, partition: int, key: bytes, checkpoint: Checkpoint) -> None:
         """This one stands in the changelog."""
