@@ -11,10 +11,11 @@ without a mean is not judged: it ends an anomaly, since nothing is said about a 
 
 from array import array
 from collections import deque
+from fractions import Fraction
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
-from mts_stream.domain.baseline import Baseline, Deviation
+from mts_stream.domain.baseline import SIGMA, Baseline, Deviation
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.exact import BPS_DECIMALS, BPS_SCALE, scaled_decimal
 from mts_stream.domain.messages import SpreadAnomaly
@@ -42,7 +43,8 @@ class SpreadWatch:
     """Holds the mean edges of one direction against each other; told each of its windows in order."""
 
     __slots__ = (
-        "_baseline", "_edges", "_ended_s", "_enter", "_floor", "_gone", "_leave", "_open", "_run", "_runs", "_settings",
+        "_baseline", "_edges", "_ended_s", "_enter", "_floor", "_gone", "_leave", "_open", "_reach", "_reach_of",
+        "_run", "_runs", "_settings",
     )  # fmt: skip
 
     def __init__(self, settings: EconomicSettings) -> None:
@@ -50,6 +52,8 @@ class SpreadWatch:
         self._enter = scaled_decimal(settings.anomaly_enter_score, BPS_DECIMALS)
         self._leave = scaled_decimal(settings.anomaly_leave_score, BPS_DECIMALS)
         self._floor = scaled_decimal(settings.anomaly_floor_bps, BPS_DECIMALS)
+        reach = Fraction(2 * SIGMA * _UNIT * BPS_SCALE, max(1, self._enter * 10**4))
+        self._reach, self._reach_of = reach.as_integer_ratio()
         self._edges: array[int] | list[int] = array("i")  # in 10^-4 bps; the first `_gone` of them count no more
         self._gone = 0
         self._runs: deque[list[int]] = deque()  # the seconds of these: the first of some without a gap, and how many
@@ -63,7 +67,10 @@ class SpreadWatch:
         self._forget_before(start_s - self._settings.anomaly_window_s)
         verdict = None
         if len(self._baseline) >= self._settings.anomaly_min_windows:
-            verdict = self._judge(start_s, self._deviation(edge))
+            if self._open is None and self._is_usual(edge):
+                self._run = 0
+            else:
+                verdict = self._judge(start_s, self._deviation(edge))
         runs = self._runs
         if runs and runs[-1][0] + runs[-1][1] == start_s:
             runs[-1][1] += 1
@@ -75,6 +82,15 @@ class SpreadWatch:
             self._edges = [*self._edges, edge]
         self._baseline.add(edge)
         return verdict
+
+    def _is_usual(self, edge: int) -> bool:
+        """Whether it is surely below the entering score, which most are: the exact one takes three times as long."""
+        if not self._enter:
+            return False
+        baseline = self._baseline
+        # the score is reached where four times the larger of MAD and floor is at most this, in 10^-12 bps
+        reached = abs(2 * edge - baseline.median_twice) * self._reach // self._reach_of
+        return reached < 4 * self._floor or baseline.is_wider_than(reached // _UNIT)
 
     def _deviation(self, edge: int) -> Deviation:
         median_twice, mad_fourfold = self._baseline.median_twice, self._baseline.mad_fourfold

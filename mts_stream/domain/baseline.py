@@ -1,13 +1,13 @@
 """What is usual for a number: the median of its past values, and how far the middle one of them is from it."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from mts_stream.domain.exact import BPS_SCALE, plain_rounded
 
 SCORE_DECIMALS = 4
-_SIGMA = 6745  # 10^-4: the MAD of a normal distribution, in standard deviations
+SIGMA = 6745  # 10^-4: the MAD of a normal distribution, in standard deviations
 
 
 class Deviation(NamedTuple):
@@ -30,7 +30,7 @@ class Deviation(NamedTuple):
     def _score(self) -> tuple[int, int]:
         """The modified z-score 0.6745 (x - median) / MAD (Iglewicz and Hoaglin 1993, NIST handbook 1.3.5.17)."""
         deviation_twice = 2 * self.value - self.median_twice
-        return _SIGMA * 2 * deviation_twice, 10**4 * max(self.mad_fourfold, 4 * self.floor)
+        return SIGMA * 2 * deviation_twice, 10**4 * max(self.mad_fourfold, 4 * self.floor)
 
     @property
     def value_bps(self) -> str:
@@ -93,6 +93,13 @@ class Baseline:
         nearer = below if above is None or (below is not None and below < above) else above
         assert nearer is not None, "half of an even number leaves the other half"
         return farthest + nearer
+
+    def is_wider_than(self, mad_fourfold: int) -> bool:
+        """Whether the MAD is surely above this: less than half of the values are so near to the median."""
+        ordered, median_twice = self._sorted, self.median_twice
+        near = mad_fourfold // 2
+        low = bisect_left(ordered, -((near - median_twice) // 2))
+        return bisect_right(ordered, (median_twice + near) // 2) - low < (len(ordered) + 1) // 2
 
     def _nearest(self, count: int, median_twice: int) -> int:
         """Where the `count` values nearest to the median begin: they stand in a row."""

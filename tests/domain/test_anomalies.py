@@ -5,6 +5,8 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mts_stream.domain.anomalies import SpreadWatch
 from mts_stream.domain.economics import EconomicSettings
@@ -16,14 +18,21 @@ BPS = 10**4
 USUAL = (0, 1, 2)  # bps; their median is 1, their MAD 1 or a half
 
 
-def watch(**changes: Any) -> SpreadWatch:
+class Exactly(SpreadWatch):
+    """Computes the score of every window."""
+
+    def _is_usual(self, edge: int) -> bool:
+        return False
+
+
+def watch(kind: type[SpreadWatch] = SpreadWatch, **changes: Any) -> SpreadWatch:
     """Three windows in ten seconds make a baseline; beyond at score 2, back below 1."""
     values: dict[str, Any] = {
         "anomaly_window_s": 10, "anomaly_min_windows": 3, "anomaly_enter_score": Decimal(2),
         "anomaly_leave_score": Decimal(1), "anomaly_min_duration_s": 1, "anomaly_cooldown_s": 0,
         "anomaly_floor_bps": Decimal("0.1"),
     }  # fmt: skip
-    return SpreadWatch(EconomicSettings(**(values | changes)))
+    return kind(EconomicSettings(**(values | changes)))
 
 
 def told(watched: SpreadWatch, edges: list[float | None], start_s: int = 0) -> list[tuple[int, str, str | None]]:
@@ -112,6 +121,20 @@ def test_a_watch_survives_a_checkpoint(cut: int) -> None:
 
     assert expected and found == expected
     assert second.snapshot() == undisturbed.snapshot()
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.floats(-3, 3) | st.floats(-40, 40), min_size=4, max_size=40),
+    st.sampled_from(["0.3", "2", "6"]), st.sampled_from(["0.1", "2"]),
+)  # fmt: skip
+def test_a_usual_edge_is_passed_over_and_no_other(edges: list[float], enter: str, floor: str) -> None:
+    """What is seen without the exact score is what the exact score of every window says."""
+    changes: dict[str, Any] = {
+        "anomaly_enter_score": Decimal(enter), "anomaly_floor_bps": Decimal(floor), "anomaly_leave_score": Decimal(0),
+    }  # fmt: skip
+
+    assert told(watch(**changes), list(edges)) == told(watch(Exactly, **changes), list(edges))
 
 
 def eager_bench() -> Bench:

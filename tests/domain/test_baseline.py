@@ -26,6 +26,17 @@ def test_median_and_mad_are_exact(kept: list[int], passing: list[int], rng: obje
     assert (Fraction(baseline.median_twice, 2), Fraction(baseline.mad_fourfold, 4)) == (middle, mad)
 
 
+@given(values, st.integers(0, 8000))
+def test_a_mad_that_is_surely_wider_is_wider(kept: list[int], mad_fourfold: int) -> None:
+    """Of an odd number of values it is said of every one that is."""
+    baseline = Baseline(kept)
+
+    if baseline.is_wider_than(mad_fourfold):
+        assert baseline.mad_fourfold > mad_fourfold
+    elif len(kept) % 2:
+        assert baseline.mad_fourfold <= mad_fourfold
+
+
 def test_a_deviation_says_what_was_held_against_what() -> None:
     """Median 2.5 bps and MAD 0.5 bps: 40 bps score 0.6745 * 37.5 / 0.5, on either side of them alike."""
     baseline = Baseline([200, 200, 300, 300])
