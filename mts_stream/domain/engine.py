@@ -186,19 +186,27 @@ class PartitionEngine:
         if not handled.skipped:
             self.clock.tick(offset, status.origin.received_ns)
         clock_ns = self.clock.before(offset + 1)
+        is_alive, leg = status.state == "alive", status.origin.leg
         for state in self._concerned(status, clock_ns):
+            engine = state.engine
+            is_quiet = is_alive and engine.due_ns > clock_ns and not state.owed
             if offset <= state.offset:
                 pass
-            elif owe and (state.owed or status.state != "alive" or state.engine.due_ns <= clock_ns):
+            elif is_quiet and engine.hear(leg, status.origin, clock_ns):
+                state.take(offset)
+                handled.skipped = False
+            elif owe and not is_quiet:
                 state.owed.append((offset, status))
                 state.lack(offset)
-                self._owing[state.engine.pair] = state
+                self._owing[engine.pair] = state
                 handled.skipped = False
             else:
                 state.handle(offset, status, clock_ns, handled)
-            due_ns = state.engine.due_after(clock_ns) if state.owed else state.engine.due_ns
-            if due_ns < state.awaited_ns:
-                self._await(state, due_ns)
+            if state.owed:
+                if state.awaited_ns == NEVER_NS:
+                    self._await(state, engine.due_after(clock_ns))
+            elif engine.due_ns < state.awaited_ns:
+                self._await(state, engine.due_ns)
         return handled
 
     def _concerned(self, status: ConnectionStatus, clock_ns: int) -> list[PairState]:

@@ -73,6 +73,15 @@ class PairEngine:
         heard_until_ns = min(self._heard_until_ns, now_ns + self._silent_after_ns)
         return min(window_end_ns(now_ns), heard_until_ns + 1)
 
+    def hear(self, name: str, origin: Origin, clock_ns: int) -> bool:
+        """A leg's connection is alive, before anything is due; False where that may change more than its time."""
+        leg = self.legs.get(name)
+        if leg is None or leg.silent or not leg.book.is_ours(origin):
+            return False
+        self.begin_at(clock_ns)
+        leg.book.seen_ns = self.event_time_ns
+        return True
+
     def on_event(self, event: MarketEvent, out: list[Message]) -> bool:
         """Handle one record; says whether anything was evaluated. Raises BadRecordError before anything moved."""
         match event:
