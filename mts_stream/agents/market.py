@@ -27,7 +27,8 @@ from mts_stream.wire.reading import RecordReader
 
 YIELD_S = 0.02  # heartbeats, checkpoints and the web server get their turn within a batch
 SLICE_S = 0.004  # a batch waits so long for what is settled just then
-OWED_MAX_S = 0.1  # then a batch settles all that its partition owes
+BUSY_S = 0.001  # how soon it is seen that no batch is being handled
+OWED_MAX_S = 0.1  # then a batch settles all that its partition owes, and the next one waits for a slice
 SEND_AT_ONCE = 200
 HOLE_MAX_S = 30.0  # then the missing records are a bug
 DEAD_LETTER_LINE_S = 1.0  # a dead letter is said in the log at most so often; the topic has them all
@@ -74,16 +75,25 @@ class Market:
         self._app.health.handled(tp, partition.position)
 
     async def settle(self) -> None:
-        """Wait until something is owed; then settle a slice of it, and let others have their turn."""
+        """Wait until something is owed; then settle a slice of it, and let others have their turn.
+
+        While a batch is being handled another may follow: neither waits, until something is owed for long.
+        """
         await self._owed.wait()
-        async with self._partitions.working:
-            owing = [partition for partition in self._partitions if partition.engine.owing]
+        working, since = self._partitions.working, self._owes_since()
+        if since is not None and working.locked() and time.monotonic() - since < OWED_MAX_S:
+            await asyncio.sleep(BUSY_S)
+            return
+        async with working:
+            owing = [partition for partition in self._partitions if partition.owes_since is not None]
             if owing and not self._partitions.closed:
-                oldest = min(owing, key=lambda partition: partition.owes_since or 0.0)
-                await self._settle_slice(oldest)
+                await self._settle_slice(min(owing, key=lambda partition: partition.owes_since or 0.0))
             else:
                 self._owed.clear()
         await asyncio.sleep(0)
+
+    def _owes_since(self) -> float | None:
+        return min((p.owes_since for p in self._partitions if p.owes_since is not None), default=None)
 
     async def _settle_slice(self, partition: Partition) -> None:
         results, began = Results(partition.number, self._outbox), time.monotonic()

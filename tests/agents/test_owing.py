@@ -165,3 +165,20 @@ async def test_nothing_is_settled_without_debts() -> None:
     await desk.market.settle()
 
     assert desk.owing == owed and time.monotonic() - since < 5
+
+
+async def test_a_batch_that_is_being_handled_is_left_alone(monkeypatch: Any) -> None:
+    """Nobody stands in the way of the batch after it, until something is owed for too long."""
+    desk = Desk()
+    await desk.batch(alive(next_second(await desk.begun())))
+    owed = desk.owing
+    async with desk.partitions.working:
+        await desk.market.settle()
+        assert desk.owing == owed
+
+        monkeypatch.setattr(market_module, "OWED_MAX_S", 0.0)
+        waiting = asyncio.create_task(desk.market.settle())
+        await asyncio.sleep(0)
+    await waiting
+
+    assert desk.owing < owed
