@@ -123,6 +123,7 @@ class PartitionEngine:
         self.kernel = implementation or kernel()
         self.pairs: dict[str, PairState] = {}
         self.clock = ClockState()
+        self._read = -1  # the offset of the newest record
         self._numbers = count()
         self._owing: dict[str, PairState] = {}
         self._deadlines: list[tuple[int, int, PairState]] = []  # a heap: when, the pair's number, the pair
@@ -138,6 +139,7 @@ class PartitionEngine:
 
         With `owe` a status record's work on pairs that it closes windows of waits; a record is not of a pair that owes.
         """
+        self._read = offset
         if isinstance(event, ConnectionStatus):
             return self._on_status(event, offset, owe)
         name = event.origin.pair
@@ -245,6 +247,7 @@ class PartitionEngine:
         else:
             state = self.pairs[key]
             assert not state.owed, f"{key} owes {len(state.owed)} status records"
+            state.engine.begin_at(self.clock.before(self._read + 1))  # so that it need not rely on the clock's own
             data = {"offset": state.offset, "pair": state.engine.snapshot()}
         return sealed({"v": CHECKPOINT_VERSION} | data)
 

@@ -155,6 +155,16 @@ def test_a_pair_without_anything_due_is_not_asked() -> None:
     assert (state.offset, state.engine.event_time_ns) == (5, bench.engine.clock.ticks[-1][1])
 
 
+def test_a_checkpoint_has_the_event_time_of_the_clock() -> None:
+    """A pair that was passed over is restored at the clock's time even where the clock's own checkpoint is lost."""
+    bench, successor = quiet_bench(), Bench()
+    bench.feed(status("alive", conn="other", at_ms=700))
+
+    successor.engine.restore("BTC-USDT", bench.engine.snapshot("BTC-USDT"))
+
+    assert successor.engine.pairs["BTC-USDT"].engine.event_time_ns == bench.engine.clock.ticks[-1][1]
+
+
 def test_what_is_owed_is_in_no_checkpoint() -> None:
     """The offset of a status record that waits is pending, and nobody takes a snapshot until it is settled."""
     bench = quiet_bench()
