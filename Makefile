@@ -95,7 +95,7 @@ mutation: install ## Make the economics wrong in every way: which mutants do the
 .PHONY: install
 install: $(STAMP) ## Make .venv with exactly what requirements.lock names
 
-KERNEL_SOURCES := $(wildcard mts_stream/*/*.pyx mts_stream/*/*.pxd)
+KERNEL_SOURCES := $(wildcard mts_stream/*/*.pyx mts_stream/*/*.pxd mts_stream/domain/*.py)
 
 $(STAMP): requirements.lock pyproject.toml setup.py $(KERNEL_SOURCES)
 	@if [ -z "$(PYTHON)" ]; then \

@@ -1,5 +1,6 @@
 """Ground for all tests: real parts as fixtures, a clean environment, one printed seed, no process left behind."""
 
+import importlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -8,6 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
+
+# This process runs the domain's sources, whose coverage and mutants count; what tests start runs what is built, and with
+# TEST_COMPILED=1 this process too (tests/conformance/test_compiled.py).
+with pytest.MonkeyPatch.context() as patch:
+    if not os.environ.get("TEST_COMPILED"):
+        patch.setenv("KERNEL", "python")
+    importlib.import_module("mts_stream.domain")
 
 from mts_stream.settings import Settings
 

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable
 
 from mts_stream.commands.topics import wanted_partitions
+from mts_stream.domain import IN_PYTHON_BECAUSE
 from mts_stream.domain.kernel import BUILD_COMMAND
 from mts_stream.errors import KafkaUnavailableError, LocalPartError, MtsError, SettingsError, StoreError
 from mts_stream.kernels import chosen_kernel
@@ -53,11 +54,15 @@ def java(_: Settings) -> str:
 
 
 def compiled_kernel(settings: Settings) -> str:
-    """The books are compiled, or Python does their work."""
+    """Books, walks and the domain around them are compiled, or Python does their work."""
     used = chosen_kernel(settings.kernel)
-    if used.name == "compiled":
+    if used.name == "python":
+        reason = f"Python, several times slower: {used.problem or 'KERNEL=python'}"
+    elif IN_PYTHON_BECAUSE:
+        reason = f"compiled, the domain around it Python, half again as slow: {IN_PYTHON_BECAUSE}"
+    else:
         return "compiled"
-    return f"Python, several times slower: {used.problem or 'KERNEL=python'}; {BUILD_COMMAND} in the sources builds it"
+    return f"{reason}; {BUILD_COMMAND} in the sources builds it"
 
 
 def kafka(settings: Settings) -> str:

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterable
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -338,11 +339,12 @@ def _check_instrument(pair: str, instrument: Instrument) -> None:
         raise BadRecordError("impossible_number", f"{pair} {instrument.leg}: {error}") from None
 
 
+_INSTRUMENT_FIELDS = tuple(field.name for field in fields(Instrument))
 _DECIMAL_FIELDS = ("multiplier", "tick_size", "lot_size", "min_notional", "reference_price")
 
 
 def _instrument_data(instrument: Instrument) -> dict[str, Any]:
-    data = {name: getattr(instrument, name) for name in Instrument.__slots__}
+    data = {name: getattr(instrument, name) for name in _INSTRUMENT_FIELDS}
     return data | {name: str(data[name]) for name in _DECIMAL_FIELDS}
 
 

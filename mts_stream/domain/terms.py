@@ -61,21 +61,21 @@ class LegMoment(NamedTuple):
         }
 
 
+Found = tuple[tuple[LegMoment, ...], Amounts, Edge, PairScale]
+
+
 class Terms:
     """The terms of an evaluation that was a signal: amounts exact, bps rounded half-even."""
 
-    __slots__ = ("_amounts", "_edge", "_legs", "_scale", "_texts")
+    __slots__ = ("_found", "_texts")
 
-    def __init__(self, legs: tuple[LegMoment, LegMoment], amounts: Amounts, edge: Edge, scale: PairScale) -> None:
-        self._legs, self._amounts, self._edge, self._scale = legs, amounts, edge, scale
-        self._texts: dict[str, Any] | None = None
+    def __init__(self, found: Found | None, texts: dict[str, Any] | None = None) -> None:
+        self._found, self._texts = found, texts
 
     @classmethod
     def restored(cls, texts: dict[str, Any]) -> "Terms":
         """Terms of a snapshot: their texts are all that anybody can still ask for."""
-        terms = cls.__new__(cls)
-        terms._texts = texts
-        return terms
+        return cls(None, texts)
 
     @property
     def texts(self) -> dict[str, Any]:
@@ -85,11 +85,12 @@ class Terms:
         return self._texts
 
     def _written(self) -> dict[str, Any]:
-        amounts, scale = self._amounts, self._scale
+        assert self._found is not None, "restored with its texts"
+        legs, amounts, edge, scale = self._found
         usd_scale = scale.money_scale * FRACTION_SCALE * SCALE
         bought = amounts.buy_notional
         return {
-            "legs": [leg.texts(amounts.size, scale) for leg in self._legs],
+            "legs": [leg.texts(amounts.size, scale) for leg in legs],
             "size": plain_ratio(amounts.size, scale.size_scale),
             "buy_notional": plain_ratio(bought, scale.money_scale),
             "sell_notional": plain_ratio(amounts.sell_notional, scale.money_scale),
@@ -101,7 +102,7 @@ class Terms:
             "net_round_trip_usd": plain_ratio(amounts.net_round_trip, usd_scale),
             "net_usd": plain_ratio(amounts.net, usd_scale),
             "net_bps": plain_rounded(amounts.net * 10**4, bought * FRACTION_SCALE * SCALE, EDGE_DECIMALS),
-            "edge_bps": plain(self._edge.bps, EDGE_DECIMALS),
+            "edge_bps": plain(edge.bps, EDGE_DECIMALS),
         }
 
 

@@ -33,7 +33,7 @@ class Engine(NamedTuple):
 
     def environment(self) -> dict[str, str]:
         """Its variables: this tree is what it imports."""
-        return os.environ | {"PYTHONPATH": str(ROOT)}
+        return os.environ | {"PYTHONPATH": str(ROOT), "KERNEL": self.kernel if self.kernel == "python" else "auto"}
 
 
 JVM = ("-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4")
