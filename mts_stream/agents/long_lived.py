@@ -9,8 +9,6 @@ from collections.abc import Iterable
 
 from mts_stream.agents.partitions import Partition
 
-_YOUNG = 1  # the generations that are collected before: garbage in them would stay for good
-
 
 class LongLived:
     """Sets apart what is there whenever other pairs are held than before; engines that were dropped are collected."""
@@ -29,8 +27,6 @@ class LongLived:
             self._apart = {}
             gc.unfreeze()
             gc.collect()
-        else:
-            gc.collect(_YOUNG)
-        gc.freeze()
+        gc.freeze()  # with the little garbage that is there: to look for it first would stand still as long
         self._apart = held
         return True
