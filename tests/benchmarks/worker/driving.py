@@ -29,6 +29,7 @@ QUEUED_MAX, QUEUED_KIB_MAX = 2_000_000, 2_000_000
 UNPACED_QUEUED_MAX = 50_000  # without a schedule: enough to keep the broker busy
 FLUSH_S = 120.0
 SAMPLE_PAIRS = 10
+RENDER_TRIES = 3
 RENDER_SHARE, RENDER_MORE_S = 1.5, 1.0  # times what these pairs' records say, and so much more
 
 
@@ -56,6 +57,19 @@ def rendering_s(pairs: int, rates: list[tuple[float, int]]) -> float:
     began_s = time.perf_counter()
     some = Rendered(log(SAMPLE_PAIRS, 0, [(rates[0][0], SAMPLE_PAIRS * (count // pairs + 1))]))
     return (time.perf_counter() - began_s) / len(some) * count * RENDER_SHARE + RENDER_MORE_S
+
+
+def rendered(pairs: int, rates: list[tuple[float, int]], *, paced: bool) -> tuple[Rendered, int]:
+    """A log and its first record's time: with a schedule one that is not over before all is rendered."""
+    expected_s = rendering_s(pairs, rates) if paced else 0.0
+    for _ in range(RENDER_TRIES):
+        began_ns = time.time_ns()
+        begin_ns = began_ns + round(expected_s * NS_PER_S)
+        records = Rendered(log(pairs, begin_ns, rates))
+        if not paced or time.time_ns() < begin_ns:
+            return records, begin_ns
+        expected_s = (time.time_ns() - began_ns) / NS_PER_S * RENDER_SHARE + RENDER_MORE_S
+    raise RuntimeError(f"the records could not be rendered in {expected_s:.0f} s: other work takes the machine")
 
 
 class Driver:
@@ -126,9 +140,7 @@ def main() -> None:
     given = parser.parse_args()
     rates = [(float(rate), int(count)) for rate, _, count in (r.partition("x") for r in given.rates.split(","))]
     gc.disable()  # millions of objects that stay
-    begin_ns = time.time_ns() + round(rendering_s(given.pairs, rates) * NS_PER_S)
-    records = Rendered(log(given.pairs, begin_ns, rates))
-    assert time.time_ns() < begin_ns, "rendering took longer than its first records said"
+    records, begin_ns = rendered(given.pairs, rates, paced=given.paced)
     _tell({"begin_ns": begin_ns, "end_ns": begin_ns + records.due_ns[-1]})
     _tell(Driver(given.kafka, records, begin_ns).run(paced=given.paced))
 
