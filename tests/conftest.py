@@ -10,8 +10,8 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
-# This process runs the domain's sources, whose coverage and mutants count; what tests start runs what is built, and with
-# TEST_COMPILED=1 this process too (tests/conformance/test_compiled.py).
+# This process runs the domain's sources, whose coverage and mutants count; what tests start runs what is built,
+# and with TEST_COMPILED=1 this process too (tests/test_compiled_domain.py).
 with pytest.MonkeyPatch.context() as patch:
     if not os.environ.get("TEST_COMPILED"):
         patch.setenv("KERNEL", "python")
