@@ -43,15 +43,21 @@ class OptionalBuild(build_ext):
         self.failed = False
         super().run()
         for root in {Path(self.build_lib), *([Path()] if self.inplace else [])} if domain and not self.failed else ():
-            made = {root / self.get_ext_filename(extension.name) for extension in domain}
+            made = {root / self.place_of(extension.name) for extension in domain}
             for old in set((root / COMPILED).rglob("*.so")) - made:
                 old.unlink()
             (root / COMPILED / FORM.DIGEST).write_text(FORM.digest())
 
-    def get_ext_filename(self, ext_name: str) -> str:
-        """Where a module is built to, from the root on."""
-        filename = super().get_ext_filename(ext_name)
-        return str(COMPILED / filename) if ext_name in domain_names else filename
+    def place_of(self, name: str) -> Path:
+        """Where a module of the domain goes, from the root on."""
+        *package, module = name.split(".")
+        return COMPILED / Path(*package) / self.get_ext_filename(module)
+
+    def get_ext_fullpath(self, ext_name: str) -> str:
+        """Where a module is built to; what is built in place is copied from there."""
+        if ext_name in domain_names:
+            return str(Path(self.build_lib) / self.place_of(ext_name))
+        return super().get_ext_fullpath(ext_name)
 
     def copy_extensions_to_source(self) -> None:
         """The domain's not beside their sources."""
@@ -59,9 +65,9 @@ class OptionalBuild(build_ext):
         super().copy_extensions_to_source()
         self.extensions = everything
         for extension in [] if self.failed else domain:
-            made = Path(self.get_ext_filename(extension.name))
-            made.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path(self.build_lib) / made, made)
+            place = self.place_of(extension.name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(self.build_lib) / place, place)
 
     def build_extension(self, ext: Extension) -> None:
         """One module."""

@@ -21,7 +21,8 @@ def test_the_compiled_form_gives_the_same() -> None:
         pytest.skip("the domain is not compiled: python setup.py build_ext --inplace")
     environment = os.environ | {"TEST_COMPILED": "1", "CONFORMANCE_EXAMPLES": "20"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "compiled", *SAME], capture_output=True, text=True,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "compiled", *SAME],
+        capture_output=True, text=True,
         cwd=ROOT, env=environment, timeout=TIMEOUT_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
