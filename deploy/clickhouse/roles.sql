@@ -14,6 +14,7 @@ GRANT SELECT ON system.databases TO mts_writer;
 
 CREATE ROLE IF NOT EXISTS mts_reader;
 GRANT SELECT, SHOW ON mts.* TO mts_reader;
+GRANT SELECT ON system.parts TO mts_reader;
 
 -- A reader asks and changes nothing, not even settings, but for the one bound that Grafana's plugin names with every
 -- query: it may ask for less time, never for more. A runaway query ends here, and takes nothing from the inserts.

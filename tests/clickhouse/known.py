@@ -162,8 +162,14 @@ def _signals() -> list[Row]:
         }
         for sent_ms in (1, 2, 3)
     ]  # fmt: skip
-    terms = {"direction": THERE, "carry_bps": "31.5", "cost_bps": "25", "net_bps": "6.5"}
-    return [*rows, rows[0] | {"type": "funding.opened", "id": "f", "message": json.dumps(terms)}]
+    found = {
+        "funding.opened": {"carry_bps": "31.5", "cost_bps": "25", "net_bps": "6.5"},
+        "spread.anomaly": {"phase": "started", "edge_bps": "40", "median_bps": "2.5", "score": "50.6"},
+        "funding.anomaly": {"kind": "rate", "venue": "bybit", "rate": "0.0021", "previous_rate": None, "score": "135"},
+    }
+    before = {name: text(after(hours=1)) for name in ("event_time", "emitted_time", "expires_time")}
+    others = [rows[0] | before | {"type": kind, "id": kind, "message": json.dumps(m)} for kind, m in found.items()]
+    return [*rows, *others]
 
 
 ROWS = {

@@ -75,9 +75,9 @@ KNOWN = {
         [BTC, "binance", "bybit", nano(after(hours=16)), "0.0002", "-0.0001", "-3", "0"],
     ],
     "latency_of_signals": [
-        ["received to sent", "4", "1.5", "2.7", "2.97", "3"],
-        ["sent to stored", "4", "498.5", "499", "499", "499"],
-        ["received to stored", "4", "500", "500", "500", "500"],
+        ["received to sent", "3", "2", "2.8", "2.98", "3"],
+        ["sent to stored", "3", "498", "498.8", "498.98", "499"],
+        ["received to stored", "3", "500", "500", "500", "500"],
     ],
     "latency_of_feeds": [["binance", "perp", "2", "15", "38", "49.8", "60", "6", "10"]],
     "sensitivity_to_fees": [

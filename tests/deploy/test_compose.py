@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,10 @@ def test_it_is_a_compose_file() -> None:
 
 
 def test_every_part_of_the_dataflow_has_a_service() -> None:
-    """Kafka, ClickHouse, migrations, producers, worker, sink, page and Prometheus are all there."""
-    expected = {"kafka", "clickhouse", "migrate", "topics", "producers", "worker", "sink", "web", "prometheus"}
+    """Kafka, ClickHouse, migrations, producers, worker, sink, page, Prometheus and Grafana are all there."""
+    expected = {"kafka", "clickhouse", "migrate", "topics", "producers", "worker", "sink", "web"}
 
-    assert set(SERVICES) == expected
+    assert set(SERVICES) == expected | {"prometheus", "grafana"}
     assert OURS == ["migrate", "producers", "sink", "topics", "web", "worker"]
 
 
@@ -108,3 +109,20 @@ def test_engine_version_is_the_tested_one() -> None:
     assert tested
 
     assert SERVICES["clickhouse"]["image"].split(":")[1].startswith(tested[1] + ".")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_files_mounted_exist(name: str) -> None:
+    """What a service mounts of this repository stands in it, and is read-only there."""
+    for volume in (v for v in SERVICES[name].get("volumes", []) if v.startswith("./")):
+        here, _, mode = volume.split(":")
+
+        assert (ROOT / here).exists() and mode == "ro"
+
+
+def test_the_init_script_is_shell() -> None:
+    """The ClickHouse image sources or runs it once; its syntax holds, and it takes passwords from the environment."""
+    script = ROOT / "deploy" / "clickhouse" / "init.sh"
+
+    assert subprocess.run(["sh", "-n", str(script)], capture_output=True, timeout=10).returncode == 0
+    assert set(re.findall(r"\$(\w+_\w+)", script.read_text())) <= SERVICES["clickhouse"]["environment"].keys()
