@@ -217,8 +217,9 @@ class _Statistics:
             for number, partition in found.partitions.items()
             if partition.fetch_state == "active"
         }
-        metrics.FETCH_QUEUED.set(sum(partition.fetchq_cnt for partition in fetched.values()))
-        metrics.FETCH_QUEUED_BYTES.set(sum(partition.fetchq_size for partition in fetched.values()))
+        # Each partition reports the queue that they share.
+        metrics.FETCH_QUEUED.set(max((partition.fetchq_cnt for partition in fetched.values()), default=0))
+        metrics.FETCH_QUEUED_BYTES.set(max((partition.fetchq_size for partition in fetched.values()), default=0))
         trips = [broker.rtt for broker in report.brokers.values() if broker.rtt.cnt]
         if trips:
             metrics.FETCH_RTT.set(max(trip.avg for trip in trips) / 1e6)
