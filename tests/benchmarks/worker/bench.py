@@ -25,7 +25,7 @@ WORKER_CORE, OTHERS_CORE = {1}, {0}
 PRECEDENCE = 5  # of the driver: it asks for little, and its schedule is what is measured against
 SLIP_MAX_MS = 5.0
 CONFIRMED_MAX_S = 1.0
-DEADLINE_S = 400.0
+DEADLINE_S = 900.0
 POLL_S = 0.5  # /metrics is not asked more often: it is the worker that answers
 NS_PER_S = 10**9
 

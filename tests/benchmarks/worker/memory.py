@@ -31,7 +31,7 @@ def memory(bench: Bench) -> list[Figure]:
             drove = load.drove()
     half, quarter = len(sizes_mib) // 2, len(sizes_mib) // 4
     growth = median(sizes_mib[-quarter:]) / median(sizes_mib[half - quarter : half])
-    note = f"800 pairs, {len(sizes_mib)} s, {drove.note}"
+    note = f"{PAIRS} pairs, {len(sizes_mib)} s, {drove.note}"
     return [
         Figure("memory, at most", max(sizes_mib), "MiB", 1024.0, note=note, is_void=drove.is_void),
         Figure("memory, last quarter / second quarter", growth, "ratio", GROWTH_MAX, is_void=drove.is_void),
