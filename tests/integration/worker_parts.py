@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from mts_stream.domain.engine import PartitionEngine
@@ -116,6 +116,17 @@ def admin_client(servers: str) -> AdminClient:
     return AdminClient(client_config(Settings(kafka_bootstrap_servers=servers)))
 
 
+@lru_cache
+def group_reader(servers: str) -> Consumer:
+    """Asks for the group's commits and never joins it.
+
+    Not the AdminClient, in which librdkafka 2.16 ends the process where the broker's answer does not come: it looks for
+    another coordinator in the client's own group, and there is none.
+    """
+    group = {"group.id": topics.WORKER_GROUP, "enable.auto.commit": False}
+    return Consumer(client_config(Settings(kafka_bootstrap_servers=servers), **group))
+
+
 def read(settings: Settings, *names: str) -> list[Record]:
     """Everything on these topics."""
     with Reader(settings, names) as reader:
@@ -124,13 +135,12 @@ def read(settings: Settings, *names: str) -> list[Record]:
 
 def committed(settings: Settings) -> dict[int, int]:
     """What the worker's group has committed of the raw log."""
-    asked = ConsumerGroupTopicPartitions(topics.WORKER_GROUP)
-    future = admin_client(settings.kafka_bootstrap_servers).list_consumer_group_offsets([asked])[topics.WORKER_GROUP]
+    asked = [TopicPartition(topics.RAW, partition) for partition in range(settings.partitions)]
     try:
-        offsets = future.result(20).topic_partitions
+        offsets = group_reader(settings.kafka_bootstrap_servers).committed(asked, 20)
     except KafkaException:
         return {}  # a broker that has just come back
-    return {tp.partition: tp.offset for tp in offsets if tp.topic == topics.RAW and tp.offset > 0}
+    return {tp.partition: tp.offset for tp in offsets if tp.offset > 0}
 
 
 def caught_up(settings: Settings) -> bool:
