@@ -70,6 +70,8 @@ def group_gone(admin: AdminClient, group: str) -> bool:
     """Delete a group; False while the broker or a member of it is not done yet."""
     try:
         admin.delete_consumer_groups([group])[group].result(20)
+    except TimeoutError:  # a broker that has only just begun has no coordinator yet
+        return False
     except KafkaException as error:
         return error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND
     return True
