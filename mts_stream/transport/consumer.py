@@ -39,6 +39,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_max_wait_ms = CHANGELOG_WAIT_MS
         return consumer
 
+    def _stopped_set(self) -> None:
+        """As Faust's; a thread that crashed has closed its loop already, and nobody there is left to be told."""
+        if self.thread_loop.is_closed():
+            self._stopped.set()
+        else:
+            super()._stopped_set()
+
     def touch(self) -> None:
         """Tell aiokafka that records are asked for: it leaves the group of a member that has stopped to ask."""
         with self._ensure_consumer()._subscription.fetch_context():

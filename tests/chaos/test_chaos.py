@@ -6,6 +6,7 @@ CHAOS_SEEDS=5 runs five seeds (`make chaos`), CHAOS_SEED=7 begins with that one.
 import hashlib
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_whatever_happens_the_results_are_the_same(kafka: str, tmp_path: Path, s
     print(f"\nseed {seed}: {', '.join(done)}: digest {digest(sent.results)[:16]}, {sent.repeats} repeats")
     assert digest(sent.results) == digest(expected.results), _difference(expected.results, sent.results)
     assert sent.dead == expected.dead
-    assert set(fleet.exit_codes) <= {0}
+    assert set(fleet.exit_codes) <= {0, -signal.SIGTERM}  # one that has only just begun has no handler yet
 
 
 def test_while_the_broker_stands_still_the_worker_waits(kafka: str, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mts_stream import metrics, transport
 from mts_stream.settings import Settings
-from mts_stream.transport.consumer import Consumer
+from mts_stream.transport.consumer import Consumer, ConsumerThread
 from mts_stream.transport.plane import Fetch
 from tests.agents.fakes import FakeApp
 
@@ -123,6 +123,16 @@ async def test_a_fetch_becomes_one_message_with_a_batch_of_each_partition() -> N
     assert transport.is_current(consumer.app, message.generation_id)
     consumer.app.consumer_generation_id = 2
     assert not transport.is_current(consumer.app, message.generation_id)
+
+
+async def test_a_thread_that_crashed_can_be_stopped() -> None:
+    """It has closed its event loop, so that there is nobody to be told; a traceback would hide the crash's own line."""
+    thread = ConsumerThread(Fetching())
+    thread.thread_loop.close()
+
+    thread._stopped_set()
+
+    assert thread.should_stop
 
 
 async def test_other_topics_keep_one_message_a_record() -> None:
