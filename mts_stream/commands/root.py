@@ -37,6 +37,7 @@ COMMANDS = {
     "doctor": Place("mts_stream.commands.doctor", "doctor", "What works here, and what to do about what does not."),
     "topics": Place("mts_stream.commands.topics", "topics", "The Kafka topics: create, list."),
     "migrate": Place("mts_stream.commands.store", "migrate", "Bring ClickHouse's tables up to date."),
+    "rebuild": Place("mts_stream.commands.rebuild", "rebuild", "ClickHouse's tables anew, out of the result topics."),
     "schema": Place("mts_stream.commands.schema", "schema", "The contract of the signals: export."),
     "show-config": Place("mts_stream.commands.config", "show_config", "The settings in force, secrets masked."),
 }

@@ -168,6 +168,8 @@ class Reader:
         self.topics = tuple(topics)
         self._only = None if partitions is None else frozenset(partitions)
         self._behind: dict[tuple[str, int], int] = {}
+        self._started: dict[tuple[str, int], int] = {}
+        self.ahead = 0  # offsets between the start and the end that stood then
         self._consumer = Consumer(
             client_config(
                 settings,
@@ -206,11 +208,10 @@ class Reader:
             ends = self._offsets_at(partitions, LATEST)
             found = self._offsets_at(partitions, EARLIEST if from_ms is None else from_ms)
             starts = [start if start.offset >= 0 else end for start, end in zip(found, ends, strict=True)]
-            self._behind = {
-                (end.topic, end.partition): end.offset
-                for start, end in zip(starts, ends, strict=True)
-                if start.offset < end.offset
-            }
+            behind = [(start, end) for start, end in zip(starts, ends, strict=True) if start.offset < end.offset]
+            self._behind = {(end.topic, end.partition): end.offset for _, end in behind}
+            self._started = {(start.topic, start.partition): start.offset for start in starts}
+            self.ahead = sum(end.offset - start.offset for start, end in behind)
             return starts
         except KafkaException as error:
             raise _unavailable(self.settings, error.args[0].str()) from error
@@ -271,7 +272,7 @@ class Reader:
     def read_to_end(self, give_up_s: float = 60.0) -> Iterator[Record]:
         """Everything up to the end that stands now; raises KafkaUnavailableError when nothing comes any more."""
         begins, ends = self.begin_offsets(), self.end_offsets()
-        left = {key for key, end in ends.items() if end > begins[key]}
+        left = {key for key, end in ends.items() if end > max(begins[key], self._started[key])}
         last = time.monotonic()
         while left:
             for record in self.poll(0.2):
@@ -295,6 +296,18 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def group_members(settings: Settings, group: str) -> int:
+    """How many consumers a group has now; raises KafkaUnavailableError."""
+    admin = AdminClient(client_config(settings))  # kept by its name: answers need it until they have come
+    answers = admin.describe_consumer_groups([group], request_timeout=ANSWER_S)
+    try:
+        return len(answers[group].result().members)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return 0
+        raise _unavailable(settings, error.args[0].str()) from error
 
 
 def committed_offsets(settings: Settings, group: str, topic: str) -> dict[int, int]:

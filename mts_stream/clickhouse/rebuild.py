@@ -1,0 +1,165 @@
+"""The tables anew out of the result topics: read, stored beside the old ones, compared, and exchanged.
+
+    mts.signals ... ---> signals_rebuild --+ what only the old table has (past the topics' retention)
+                         signals ----------+
+                         EXCHANGE TABLES signals AND signals_rebuild; the old one is dropped
+
+The same messages become the same rows as in the sink. It must not run meanwhile: what it stored between the comparison
+and the exchange would be lost with the old table.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+from mts_stream.clickhouse.lock import MigrationLock, migration_lock
+from mts_stream.clickhouse.runner import apply_migrations
+from mts_stream.clickhouse.swap import Digest, Swap
+from mts_stream.errors import BadRecordError, StoreError, UsageError
+from mts_stream.logs import get_logger
+from mts_stream.settings import Settings
+from mts_stream.sinks.batching import Batch, Batcher, Delivery, Limits
+from mts_stream.sinks.clickhouse import Store
+from mts_stream.sinks.rows import COLUMNS, rows_of
+from mts_stream.wire import topics
+from mts_stream.wire.kafka import Reader, Record, group_members
+
+LOCK_WAIT_S = 120.0
+CHUNK_RECORDS = 2000
+BATCH_NS_MAX = 10**18  # a batch ends by its rows and bytes alone: nobody waits for it
+FEEDS = {
+    topics.SIGNALS: ("signals", "opportunity_events", "opportunities"),
+    topics.SPREADS: ("spreads_1s",),
+    topics.FUNDING: ("funding_rates",),
+    topics.QUALITY: ("feed_quality",),
+}
+"""The tables that each topic fills."""
+
+OnProgress = Callable[[int, int], None]
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A table before and after: `read` rows are from the topics, the others were carried over."""
+
+    table: str
+    before: Digest
+    read: int
+    after: Digest
+
+    @property
+    def equal(self) -> bool:
+        """Whether the store held exactly these results already."""
+        return self.before == self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a rebuild; `refused` messages fit no table, as in the sink, and stand in mts.dlq since."""
+
+    tables: list[Rebuilt]
+    records: int
+    refused: int
+
+
+async def rebuild(
+    settings: Settings, tables: frozenset[str], *, from_ms: int | None, on_progress: OnProgress
+) -> Outcome:
+    """Rebuild tables out of what their topics hold from a time on. Raises UsageError while the sink runs, StoreError.
+
+    `on_progress` hears of the records read, and of how many there are.
+    """
+    await asyncio.to_thread(_refuse_while_the_sink_runs, settings)
+    store = Store(settings)
+    try:
+        await apply_migrations(store, wait_s=LOCK_WAIT_S)
+        async with migration_lock(store, wait_s=LOCK_WAIT_S) as lock:
+            swaps = [Swap(store, table) for table in COLUMNS if table in tables]
+            try:
+                return await _rebuild(_Filling(store, swaps, lock, on_progress), swaps, from_ms)
+            finally:
+                for swap in swaps:
+                    with suppress(StoreError):  # the next run drops it; what went wrong before is what matters
+                        await swap.drop()
+    finally:
+        await store.close()
+
+
+async def _rebuild(filling: "_Filling", swaps: list[Swap], from_ms: int | None) -> Outcome:
+    settings = filling.store.settings
+    for swap in swaps:
+        await swap.make()
+    names = {swap.table for swap in swaps}
+    wanted = [topic for topic, filled in FEEDS.items() if names & set(filled)]
+    with Reader(settings, wanted, from_ms=from_ms) as reader:
+        await filling.read(reader)
+    rebuilt = []
+    for swap in swaps:
+        await filling.lock.renew()
+        read = (await swap.digest(swap.fresh)).rows
+        await swap.carry_over()
+        rebuilt.append(Rebuilt(swap.table, await swap.digest(swap.table), read, await swap.digest(swap.fresh)))
+    await asyncio.to_thread(_refuse_while_the_sink_runs, settings)
+    for swap in swaps:
+        await swap.exchange()
+        log.info("table_rebuilt", table=swap.table)
+    return Outcome(rebuilt, filling.records, filling.refused)
+
+
+class _Filling:
+    """Stores messages in the fresh tables, as the sink does in the standing ones."""
+
+    def __init__(self, store: Store, swaps: list[Swap], lock: MigrationLock, on_progress: OnProgress) -> None:
+        self.store = store
+        self.lock = lock
+        self.records = self.refused = 0
+        self._fresh = {swap.table: swap.fresh for swap in swaps}
+        self._on_progress = on_progress
+        self._run = secrets.token_hex(8)
+
+    async def read(self, reader: Reader) -> None:
+        """Everything up to the end that stands now."""
+        settings = self.store.settings
+        limits = Limits(settings.sink_batch_rows, settings.sink_batch_bytes, BATCH_NS_MAX)
+        batchers = {topic: Batcher(topic, limits) for topic in reader.topics}
+        records = reader.read_to_end()
+        self._on_progress(0, reader.ahead)
+        while chunk := await asyncio.to_thread(_take, records):
+            for record in chunk:
+                delivery = Delivery(record.partition, record.offset, record.value)
+                await self._store(batchers[record.topic].on_event(delivery, 0))
+            self.records += len(chunk)
+            self._on_progress(self.records, reader.ahead)
+        for batcher in batchers.values():
+            await self._store(batcher.flush())
+
+    async def _store(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            await self.lock.renew()
+            by_table: dict[str, list[tuple[object, ...]]] = {}
+            for delivery in batch.deliveries:
+                try:
+                    found = rows_of(batch.topic, delivery)
+                except BadRecordError:
+                    self.refused += 1
+                    continue
+                for row in found:
+                    by_table.setdefault(row.table, []).append(row.values)
+            for table in self._fresh.keys() & by_table.keys():
+                token = f"rebuild-{batch.token(self._run)}"
+                await self.store.insert(self._fresh[table], COLUMNS[table], by_table[table], token)
+
+
+def _take(records: Iterator[Record]) -> list[Record]:
+    return list(islice(records, CHUNK_RECORDS))
+
+
+def _refuse_while_the_sink_runs(settings: Settings) -> None:
+    members = group_members(settings, topics.SINK_GROUP)
+    if members:
+        who = f"group {topics.SINK_GROUP} has {members} member(s)"
+        raise UsageError(f"the sink runs ({who}): stop it, then rebuild; Kafka keeps the results meanwhile")
