@@ -71,6 +71,8 @@ async def take_batch(tp: TP, records: list[transport.BatchRecord], generation: i
     note("batch", tp, generation, first=first, end=end, records=len(records), begin=begin, waiting=waiting)
     expected[tp, generation] = end
     await asyncio.sleep(PAUSE_S)
+    if HOLD.exists():
+        note("held", tp, generation, end=end)
     while HOLD.exists():
         await asyncio.sleep(LOOK_S)
     if tp.partition == 0 and 0 <= goes_back_at < end:

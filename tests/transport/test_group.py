@@ -187,9 +187,8 @@ def test_one_that_was_frozen_commits_nothing_of_its_old_generation(stand: Stand)
     hold = stand.directory / "hold-one"
     other, frozen = shared(stand, HOLD=str(hold))
     hold.touch()
-    before = len(stand.notes("batch", frozen))  # a batch noted from here on finds the file
-    until("it waits in a batch", lambda: len(stand.notes("batch", frozen)) > before)
-    old = stand.notes("batch", frozen)[-1]
+    until("it waits in a batch", lambda: stand.notes("held", frozen))
+    old = stand.notes("held", frozen)[-1]
     frozen.send_signal(signal.SIGSTOP)
     until("the other has its partition", lambda: old["partition"] in stand.has(other))
     hold.unlink()
