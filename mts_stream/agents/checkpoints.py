@@ -20,7 +20,7 @@ from faust.types import TP
 from mts_stream import metrics, transport
 from mts_stream.agents.outbox import Outbox
 from mts_stream.agents.partitions import CLOCK, Partition, Partitions
-from mts_stream.agents.results import Results
+from mts_stream.agents.results import settle
 from mts_stream.logs import get_logger
 from mts_stream.wire import topics
 
@@ -207,11 +207,7 @@ class Checkpointer:
 
     async def _take_one(self, partition: Partition, key: str) -> Taken:
         if key in partition.engine.owing:
-            results = Results(partition.number, self._outbox)
-            results.add(partition.engine.settle(key).messages)
-            await results.send()
-            results.count()
-            partition.note_owing(time.monotonic())
+            await settle(partition, [key], self._outbox)
         offset, data = partition.take(key)
         return Taken(partition, key, Checkpoint.of(offset, data))
 

@@ -7,6 +7,7 @@ one pair after each record, and in slices while no batch is at hand; so no recor
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from faust.types import TP
@@ -16,7 +17,7 @@ from mts_stream.agents.checkpoints import SavedCheckpoints, restore
 from mts_stream.agents.lag import EventLag
 from mts_stream.agents.outbox import Outbox, Outgoing
 from mts_stream.agents.partitions import Partition, Partitions
-from mts_stream.agents.results import Results
+from mts_stream.agents.results import Results, settle
 from mts_stream.errors import BadRecordError
 from mts_stream.log_limits import Limited
 from mts_stream.logs import get_logger
@@ -96,12 +97,7 @@ class Market:
         return min((p.owes_since for p in self._partitions if p.owes_since is not None), default=None)
 
     async def _settle_slice(self, partition: Partition) -> None:
-        results, began = Results(partition.number, self._outbox), time.monotonic()
-        while partition.engine.owing and time.monotonic() - began < SLICE_S:
-            results.add(partition.engine.settle(next(iter(partition.engine.owing))).messages)
-        await results.send()
-        results.count()
-        partition.note_owing(time.monotonic())
+        await settle(partition, _longest_owing(partition), self._outbox)
 
     async def _partition(self, number: int, generation: int, begin: int | None) -> Partition:
         """The partition as we left it, or anew from its checkpoints where it is new or was another's meanwhile."""
@@ -138,6 +134,13 @@ class Market:
         elif now - since > HOLE_MAX_S:
             raise AssertionError(f"{tp.topic}-{tp.partition}: records {expected} to {offset - 1} are missing")
         return False
+
+
+def _longest_owing(partition: Partition) -> Iterator[str]:
+    """The pair that owes for longest, again and again, each settled by then, for a slice of time."""
+    began = time.monotonic()
+    while partition.engine.owing and time.monotonic() - began < SLICE_S:
+        yield next(iter(partition.engine.owing))
 
 
 class _Batch:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from mts_stream import metrics
 from mts_stream.agents.outbox import Outbox, Outgoing
+from mts_stream.agents.partitions import Partition
 from mts_stream.domain.messages import Message, SignalMessage, SpreadWindow
 from mts_stream.wire.codec import encode_message, headers_of, key_of, topic_of
 
@@ -54,3 +55,13 @@ class Results:
             for label, number in counts.items():
                 metric.labels(label).inc(number)
             counts.clear()
+
+
+async def settle(partition: Partition, pairs: Iterable[str], outbox: Outbox) -> None:
+    """Handle what these pairs owe, and hand over what it leads to; whoever calls holds `working`."""
+    results = Results(partition.number, outbox)
+    for pair in pairs:
+        results.add(partition.engine.settle(pair).messages)
+    await results.send()
+    results.count()
+    partition.note_owing(time.monotonic())
