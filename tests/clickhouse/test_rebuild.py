@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,13 @@ from confluent_kafka import Consumer
 from mts_stream.clickhouse.rebuild import FEEDS, Outcome, rebuild
 from mts_stream.clickhouse.runner import migrate
 from mts_stream.errors import UsageError
-from mts_stream.settings import Settings, load_settings
+from mts_stream.settings import Settings
 from mts_stream.sinks.rows import COLUMNS
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import client_config, group_members, send_all
 from tests.cli.running import run
 from tests.clickhouse.asking import ask
-from tests.integration.sink_parts import SinkProcess, caught_up, clean, distinct, stored, until
+from tests.integration.sink_parts import SinkProcess, caught_up, clean_settings, distinct, stored, until
 from tests.sinks import messages
 
 pytestmark = pytest.mark.slow
@@ -28,11 +27,7 @@ ALL = frozenset(COLUMNS)
 @pytest.fixture
 def settings(kafka: str, clickhouse: str) -> Settings:
     """Topics with results, some of them twice and one that no table takes, and a migrated database without rows."""
-    settings = load_settings(
-        kafka_bootstrap_servers=kafka, clickhouse_url=clickhouse, partitions=4,
-        clickhouse_database=f"t_{secrets.token_hex(6)}",
-    )  # fmt: skip
-    clean(settings)
+    settings = clean_settings(kafka, clickhouse)
     asyncio.run(migrate(settings))
     everything = messages.everything()
     send_all(settings, [*everything, *everything[:50], (topics.SPREADS, b"BTC-USDT", b"no result")])

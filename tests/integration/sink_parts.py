@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from mts_stream.local.ports import free_ports
-from mts_stream.settings import Settings
+from mts_stream.settings import Settings, load_settings
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import Reader, client_config, committed_offsets, create_topics
 from tests.integration.pages import get_page
@@ -46,6 +47,16 @@ def clean(settings: Settings) -> None:
         future.result(20)
     until("the old topics are gone", lambda: not ours & set(admin.list_topics(timeout=10).topics))
     create_topics(settings)
+
+
+def clean_settings(kafka: str, clickhouse: str) -> Settings:
+    """Empty topics, and a database of the test's own."""
+    settings = load_settings(
+        kafka_bootstrap_servers=kafka, clickhouse_url=clickhouse, partitions=4,
+        clickhouse_database=f"t_{secrets.token_hex(6)}",
+    )  # fmt: skip
+    clean(settings)
+    return settings
 
 
 def _without_group(admin: AdminClient) -> bool:

@@ -3,21 +3,20 @@
 import asyncio
 import json
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mts_stream.local.clickhouse import ClickHouseGateway
-from mts_stream.settings import Settings, load_settings
+from mts_stream.settings import Settings
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import send_all
 from tests.integration.sink_parts import (
     STOP_S,
     SinkProcess,
     caught_up,
-    clean,
+    clean_settings,
     dead_letters,
     distinct,
     rows,
@@ -32,12 +31,7 @@ LATENCY_MAX_S = 2.0
 @pytest.fixture
 def settings(kafka: str, clickhouse: str) -> Settings:
     """Empty topics and a database of the test's own."""
-    settings = load_settings(
-        kafka_bootstrap_servers=kafka, clickhouse_url=clickhouse, partitions=4,
-        clickhouse_database=f"t_{uuid.uuid4().hex[:12]}",
-    )  # fmt: skip
-    clean(settings)
-    return settings
+    return clean_settings(kafka, clickhouse)
 
 
 @pytest.fixture

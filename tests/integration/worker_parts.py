@@ -15,16 +15,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from mts_stream.domain.engine import PartitionEngine
-from mts_stream.errors import BadRecordError
+from mts_stream.errors import BadRecordError, KafkaUnavailableError
 from mts_stream.local.ports import free_ports
 from mts_stream.settings import Settings
 from mts_stream.wire import topics
 from mts_stream.wire.codec import decode_record, encode_message, topic_of
-from mts_stream.wire.kafka import Reader, Record, client_config, create_topics, producer_config
+from mts_stream.wire.kafka import Reader, Record, client_config, committed_offsets, create_topics, producer_config
 from tests.integration.pages import get_page
 
 
@@ -118,17 +118,6 @@ def admin_client(servers: str) -> AdminClient:
     return AdminClient(client_config(Settings(kafka_bootstrap_servers=servers)))
 
 
-@lru_cache
-def group_reader(servers: str) -> Consumer:
-    """Asks for the group's commits and never joins it.
-
-    Not the AdminClient, in which librdkafka 2.16 ends the process where the broker's answer does not come: it looks for
-    another coordinator in the client's own group, and there is none.
-    """
-    group = {"group.id": topics.WORKER_GROUP, "enable.auto.commit": False}
-    return Consumer(client_config(Settings(kafka_bootstrap_servers=servers), **group))
-
-
 def read(settings: Settings, *names: str) -> list[Record]:
     """Everything on these topics."""
     with Reader(settings, names) as reader:
@@ -137,12 +126,12 @@ def read(settings: Settings, *names: str) -> list[Record]:
 
 def committed(settings: Settings) -> dict[int, int]:
     """What the worker's group has committed of the raw log."""
-    asked = [TopicPartition(topics.RAW, partition) for partition in range(settings.partitions)]
     try:
-        offsets = group_reader(settings.kafka_bootstrap_servers).committed(asked, 20)
-    except KafkaException:
+        # Not by the AdminClient: in it librdkafka 2.16 ends the process where the broker stands still.
+        offsets = committed_offsets(settings, topics.WORKER_GROUP, topics.RAW)
+    except KafkaUnavailableError:
         return {}  # a broker that has just come back
-    return {tp.partition: tp.offset for tp in offsets if tp.offset > 0}
+    return {partition: offset for partition, offset in offsets.items() if offset}
 
 
 def caught_up(settings: Settings) -> bool:
