@@ -3,7 +3,7 @@
 from collections import deque
 
 ATTEMPT_SHARE = 0.5  # of a venue's limit: the rest is for whoever else uses this address
-MESSAGE_WINDOW_S = 1.1  # a little more than the venue's second, for what the way there squeezes together
+MESSAGE_WINDOW_S = 1.5  # the venue's second, and half of one for what the way there squeezes together
 
 
 class MessagePace:

@@ -46,6 +46,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         else:
             super()._stopped_set()
 
+    def close(self) -> None:
+        """Nothing: at a rebalance while the worker stops, the stop leaves the group, on the loop that owns the client.
+
+        Faust closes the client on the main loop, where uvloop, in the memory of another thread's loop, may crash.
+        """
+
     def touch(self) -> None:
         """Tell aiokafka that records are asked for: it leaves the group of a member that has stopped to ask."""
         with self._ensure_consumer()._subscription.fetch_context():

@@ -11,6 +11,7 @@ import pytest
 from mts_stream.exchanges.binance import BinanceSpot
 from mts_stream.settings import load_settings
 from producers.feeds import Feed
+from producers.pacing import MESSAGE_WINDOW_S
 from producers.service import ProducerService
 from producers.simulator.settings import SimulatorSettings
 from producers.simulator.simulator import Simulator
@@ -99,14 +100,15 @@ async def test_a_stream_that_never_sends_is_found(monkeypatch: pytest.MonkeyPatc
 
 async def test_the_venue_never_hears_more_than_its_messages_a_second() -> None:
     """Binance spot hangs up at the sixth of a second, pings and pongs among them; twelve requests keep it open."""
-    settings = SimulatorSettings(pairs=PAIRS, seed=3, binance_spot_ping_s=0.7)
+    settings = SimulatorSettings(pairs=PAIRS, seed=3, binance_spot_ping_s=1.5)
     async with running([], settings) as (service, watch):
         await whole(service, watch)
         connection = service.connections["binance-spot-public-0-a"]
         feed, gen = service.feeds[connection.name], connection.gen
         for _ in range(6):
             feed.subscriptions.renew(["btcusdt@depth@100ms"])
-        await asyncio.sleep(5)
+        await until(lambda: connection._outbox.empty() or connection.gen != gen)
+        await asyncio.sleep(2 * MESSAGE_WINDOW_S)  # the last one has had its turn, and the venue its second
         await whole(service, watch)
         assert connection.gen == gen
 

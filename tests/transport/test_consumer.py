@@ -135,6 +135,16 @@ async def test_a_thread_that_crashed_can_be_stopped() -> None:
     assert thread.should_stop
 
 
+async def test_a_rebalance_while_it_stops_touches_no_client_of_another_thread() -> None:
+    """A client that belongs to the thread's loop is stopped there alone; Faust closes it from the main loop."""
+    thread = ConsumerThread(Fetching())
+    thread._consumer = SimpleNamespace()  # Faust's sets a flag and calls two parts of it
+
+    thread.close()
+
+    assert vars(thread._consumer) == {}
+
+
 async def test_other_topics_keep_one_message_a_record() -> None:
     """Tables recover as ever."""
     consumer = Fetching(others=changelog(1, 2))
