@@ -157,12 +157,12 @@ class _Batch:
 
     async def run(self, records: list[BatchRecord]) -> int:
         """Handle the records; gives the newest event time among them, 0 where none has one."""
-        owing, yielded_at = self._engine.owing, time.monotonic()
+        owing, waiting, yielded_at = self._engine.owing, self._results.waiting, time.monotonic()
         for offset, value in records:
             self._on_record(offset, value)
             if owing:
                 self._settle(next(iter(owing)))
-            if len(self._results) >= SEND_AT_ONCE or time.monotonic() - yielded_at > YIELD_S:
+            if len(waiting) >= SEND_AT_ONCE or time.monotonic() - yielded_at > YIELD_S:
                 await self._results.send()
                 await asyncio.sleep(0)
                 yielded_at = time.monotonic()
@@ -174,7 +174,8 @@ class _Batch:
         try:
             event = self._read(value)
             origin = event.origin
-            self._newest_ns = max(self._newest_ns, origin.received_ns)
+            if origin.received_ns > self._newest_ns:
+                self._newest_ns = origin.received_ns
             if origin.pair in self._engine.owing:
                 self._settle(origin.pair)
             handled = self._engine.on_event(event, offset, owe=True)

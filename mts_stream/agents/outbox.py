@@ -8,7 +8,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from mts_stream.errors import DeliveryError
 
@@ -16,7 +18,7 @@ POLL_S = 0.001
 """How soon a confirmation is seen by whoever waits for it."""
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct):
     """One record to send; its partition is that of the raw record it came from."""
 
     topic: str
@@ -77,15 +79,15 @@ class Outbox:
         assert self._producer is not None, "made by send"
         if self._unconfirmed >= self._limit:
             return False
-        topic, key, value, headers = record
         try:
             self._producer.produce(
-                topic, value=value, key=key, partition=partition, on_delivery=parcel.on_delivery, headers=headers
-            )
+                record.topic, value=record.value, key=record.key, partition=partition,
+                on_delivery=parcel.on_delivery, headers=record.headers,
+            )  # fmt: skip
         except Exception as error:
             if isinstance(error, BufferError) and self._unconfirmed:  # else there is nothing to wait for
                 return False
-            raise DeliveryError(f"Kafka did not take a result for {topic}-{partition}: {error}") from error
+            raise DeliveryError(f"Kafka did not take a result for {record.topic}-{partition}: {error}") from error
         parcel.left += 1
         self._unconfirmed += 1
         return True

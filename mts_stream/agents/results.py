@@ -8,43 +8,46 @@ from mts_stream import metrics
 from mts_stream.agents.outbox import Outbox, Outgoing
 from mts_stream.agents.partitions import Partition
 from mts_stream.domain.messages import Message, SignalMessage, SpreadWindow
+from mts_stream.wire import topics
 from mts_stream.wire.codec import encode_message, headers_of, key_of, topic_of
+
+NO_HEADERS: list[tuple[str, bytes]] = []
 
 
 class Results:
-    """The results of one partition since the last `send`, and their counts since the last `count`."""
+    """The results of one partition that are `waiting` for the next `send`, and their counts since the last `count`."""
 
     def __init__(self, partition: int, outbox: Outbox) -> None:
         self._partition = partition
         self._outbox = outbox
-        self._out: list[Outgoing] = []
+        self.waiting: list[Outgoing] = []
         self._by_topic: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._stale: Counter[str] = Counter()
 
-    def __len__(self) -> int:
-        return len(self._out)
-
     def add(self, messages: Iterable[Message]) -> None:
         """The engine said these."""
         for message in messages:
-            topic, emitted_ns = topic_of(message), None
-            self._by_topic[topic] += 1
-            if isinstance(message, SpreadWindow):
+            if isinstance(message, SpreadWindow):  # nearly all of them
+                topic, headers, emitted_ns = topics.SPREADS, NO_HEADERS, None
                 for outcome, count in message.outcomes.items():
                     self._outcomes[outcome] += count
-            elif isinstance(message, SignalMessage):
-                emitted_ns = time.time_ns()
-                self._stale[message.type] += message.expires_ns <= emitted_ns
-            self._out.append(Outgoing(topic, key_of(message), encode_message(message, emitted_ns), headers_of(message)))
+            else:
+                topic, headers, emitted_ns = topic_of(message), headers_of(message), None
+                if isinstance(message, SignalMessage):
+                    emitted_ns = time.time_ns()
+                    self._stale[message.type] += message.expires_ns <= emitted_ns
+            self._by_topic[topic] += 1
+            self.waiting.append(Outgoing(topic, key_of(message), encode_message(message, emitted_ns), headers))
 
     def put(self, record: Outgoing) -> None:
         """Another record that goes the same way."""
-        self._out.append(record)
+        self.waiting.append(record)
 
     async def send(self) -> None:
         """Hand them to the outbox."""
-        out, self._out = self._out, []
+        out = self.waiting.copy()
+        self.waiting.clear()
         await self._outbox.send(self._partition, out)
 
     def count(self) -> None:

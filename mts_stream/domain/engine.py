@@ -34,13 +34,20 @@ CLOCK_TICKS_MAX = 100_000  # hours of status records
 Connection = tuple[str, str, str]  # venue, market, name
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Handled:
     """What a record led to."""
 
-    messages: list[Message] = field(default_factory=list)
-    evaluated: bool = False
-    skipped: bool = False
+    messages: list[Message]
+    evaluated: bool
+    skipped: bool
+
+    def __init__(
+        self, messages: list[Message] | None = None, *, evaluated: bool = False, skipped: bool = False
+    ) -> None:
+        self.messages = [] if messages is None else messages
+        self.evaluated = evaluated
+        self.skipped = skipped
 
 
 @dataclass(slots=True)

@@ -1,7 +1,6 @@
 """One direction judged at one moment: the outcome is the first rule of DESIGN section 5 that holds."""
 
 from math import lcm
-from typing import NamedTuple
 
 from mts_stream.domain.economics import EconomicSettings
 from mts_stream.domain.exact import BPS_DECIMALS, DECIMALS, FRACTION_SCALE, SCALE, scaled_decimal
@@ -23,16 +22,16 @@ class MissingFeeError(LookupError):
     """The fee table has no fee for a leg at an event time: a mistake in the settings."""
 
 
-class Evaluation(NamedTuple):
+class Evaluation:
     """An outcome, the touch edge where both books were valid, and the amounts where the outcome is `signal`.
 
     It `lasts` until a state or a touch changes, the day, or what the registry says; else depth and time decide too.
     """
 
-    outcome: str
-    edge: Edge | None
-    amounts: Amounts | None = None
-    lasts: bool = True
+    __slots__ = ("amounts", "edge", "lasts", "outcome")
+
+    def __init__(self, outcome: str, edge: Edge | None, amounts: Amounts | None = None, lasts: bool = True) -> None:
+        self.outcome, self.edge, self.amounts, self.lasts = outcome, edge, amounts, lasts
 
 
 class Judge:

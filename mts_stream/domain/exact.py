@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from decimal import Context, Decimal, InvalidOperation
-from fractions import Fraction
+from functools import lru_cache
+from math import gcd
 
 DECIMALS = 18  # of quoted prices, sizes and rates
 SCALE: int = 10**DECIMALS
@@ -13,6 +14,7 @@ FRACTION_SCALE: int = 10**4 * BPS_SCALE  # a number in bps with its decimals, as
 DIGITS_MAX = 40
 CHARACTERS_MAX = 256  # of a number as text: what is longer would fill the cache
 CACHED_NUMBERS_MAX = 1 << 16
+CACHED_SCALES_MAX = 1 << 10
 _ROUNDING = Context(prec=400)
 _POWERS: list[int] = [10**power for power in range(DECIMALS + 1)]
 
@@ -94,11 +96,22 @@ def plain(value: int, decimals: int) -> str:
 
 def plain_ratio(numerator: int, denominator: int) -> str:
     """The quotient as a plain decimal string: exact where it ends, else rounded half-even to 18 decimals."""
-    ratio = Fraction(numerator, denominator)
-    decimals = _decimals_of(ratio.denominator)
+    power = _power_of_ten(denominator)
+    if power is not None:
+        return plain(numerator, power)
+    common = gcd(numerator, denominator)
+    numerator, denominator = numerator // common, denominator // common
+    decimals = _decimals_of(denominator)
     if decimals is None:
-        return plain(round_half_even(ratio.numerator * SCALE, ratio.denominator), DECIMALS)
-    return plain(ratio.numerator * 10**decimals // ratio.denominator, decimals)
+        return plain(round_half_even(numerator * SCALE, denominator), DECIMALS)
+    return plain(numerator * 10**decimals // denominator, decimals)
+
+
+@lru_cache(maxsize=CACHED_SCALES_MAX)
+def _power_of_ten(number: int) -> int | None:
+    """Which power of ten a scale is, as nearly all are; None for others."""
+    zeros = len(str(number)) - 1
+    return zeros if number == 10**zeros else None
 
 
 def _decimals_of(denominator: int) -> int | None:

@@ -129,8 +129,8 @@ class FundingArbitrage:
         judge = self._judge
         buy, sell, costs = judge.buy, judge.sell, judge.costs(at_ns)
         legs = (
-            LegMoment.of(buy, "buy", buy.best_ask, buy.best_ask, costs.buy_fee, at_ns),
-            LegMoment.of(sell, "sell", sell.best_bid, sell.best_bid, costs.sell_fee, at_ns),
+            LegMoment(buy, "buy", buy.best_ask, buy.best_ask, costs.buy_fee, at_ns),
+            LegMoment(sell, "sell", sell.best_bid, sell.best_bid, costs.sell_fee, at_ns),
         )
         payments = (buy.payments(at_ns, -1), sell.payments(at_ns, 1))
         return Moment(legs, payments, at_ns + judge.limits.funding_horizon_ns, paying, judge.scale)

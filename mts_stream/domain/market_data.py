@@ -1,6 +1,7 @@
 """What can happen in the raw log, as values: depth, funding, connection status, registry.
 
-Levels are handed on as the venue's own bytes; only the book reads them (quoted.py has their form).
+Levels are handed on as the venue's own bytes; only the book reads them (quoted.py has their form). What is made for
+every record writes its `__init__` out, which is then compiled; one that `dataclass` makes is interpreted each time.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ def message_id(name: RecordName) -> str:
     return name if isinstance(name, str) else "/".join(map(str, name))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Origin:
     """Where a record came from: its leg, its connection, and when the producer received it (Unix ns)."""
 
@@ -32,6 +33,12 @@ class Origin:
     gen: int
     seq: int
     received_ns: int
+
+    def __init__(
+        self, venue: str, market: str, symbol: str, pair: str, conn: str, gen: int, seq: int, received_ns: int
+    ) -> None:
+        self.venue, self.market, self.symbol, self.pair = venue, market, symbol, pair
+        self.conn, self.gen, self.seq, self.received_ns = conn, gen, seq, received_ns
 
     @property
     def leg(self) -> str:
@@ -48,7 +55,7 @@ class Origin:
         return self.message_id
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class DepthUpdate:
     """A change of a book, or with `replaces` the whole book.
 
@@ -64,10 +71,20 @@ class DepthUpdate:
     last_id: int
     bids: bytes
     asks: bytes
-    first_id: int | None = None
-    previous_id: int | None = None
-    exchange_ns: int | None = None
-    known_range: KnownRange | None = None
+    first_id: int | None
+    previous_id: int | None
+    exchange_ns: int | None
+    known_range: KnownRange | None
+
+    def __init__(
+        self, origin: Origin, replaces: bool, is_keyframe: bool, last_id: int, bids: bytes, asks: bytes,
+        first_id: int | None = None, previous_id: int | None = None, exchange_ns: int | None = None,
+        known_range: KnownRange | None = None,
+    ) -> None:  # fmt: skip
+        self.origin, self.replaces, self.is_keyframe, self.last_id = origin, replaces, is_keyframe, last_id
+        self.bids, self.asks = bids, asks
+        self.first_id, self.previous_id = first_id, previous_id
+        self.exchange_ns, self.known_range = exchange_ns, known_range
 
 
 @dataclass(slots=True)

@@ -181,7 +181,7 @@ def counted(levels: Iterable[ScaledLevel], share: int, lot: int) -> Iterator[Sca
             yield price, part
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Amounts:
     """Step 3 and 4 of a walk; every amount is a multiple of 1/(money_scale * FRACTION_SCALE * SCALE) USD."""
 
@@ -195,6 +195,14 @@ class Amounts:
     net: int
     net_entry: int
     net_round_trip: int
+
+    def __init__(  # written out: compiled, and not for every walk interpreted
+        self, size: int, buy_notional: int, sell_notional: int, gross: int, fees: int, slippage: int, carry: int,
+        net: int, net_entry: int, net_round_trip: int,
+    ) -> None:  # fmt: skip
+        self.size, self.buy_notional, self.sell_notional = size, buy_notional, sell_notional
+        self.gross, self.fees, self.slippage, self.carry = gross, fees, slippage, carry
+        self.net, self.net_entry, self.net_round_trip = net, net_entry, net_round_trip
 
     @classmethod
     def of(cls, walked: Walk, costs: Costs, rates: int) -> "Amounts":

@@ -1,11 +1,10 @@
 """What one evaluation found, kept as numbers until somebody asks for its text: most evaluations are never sent."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from mts_stream.domain.exact import BPS_DECIMALS, DECIMALS, FRACTION_SCALE, SCALE, plain, plain_ratio, plain_rounded
-from mts_stream.domain.instrument import Instrument
 from mts_stream.domain.leg import Leg
-from mts_stream.domain.market_data import RecordName, message_id
+from mts_stream.domain.market_data import message_id
 from mts_stream.domain.messages import LegQuote
 from mts_stream.domain.pricing import Amounts, PairScale
 from mts_stream.domain.windows import EDGE_DECIMALS, Edge
@@ -14,32 +13,22 @@ AVERAGE_PRICE_DECIMALS = 12
 NS_PER_MS = 10**6
 
 
-class LegMoment(NamedTuple):
-    """A leg as it stood at an evaluation: its touch and notional on the pair's scale, its cost, and its book."""
+class LegMoment:
+    """A leg with a valid book as it stands at event time: its touch and notional on the pair's scale, its cost."""
 
-    instrument: Instrument
-    side: str
-    touch: int
-    notional: int
-    fee: int
-    funding_rate: int | None  # 10^-18
-    next_funding_ns: int | None
-    book_age_ns: int
-    sequence: int
-    applied: RecordName
-    generation: int
+    __slots__ = (
+        "applied", "book_age_ns", "fee", "funding_rate", "generation", "instrument", "next_funding_ns", "notional",
+        "sequence", "side", "touch",
+    )  # fmt: skip
 
-    @classmethod
-    def of(cls, leg: Leg, side: str, touch: int, notional: int, fee: int, now_ns: int) -> "LegMoment":
-        """A leg with a valid book as it stands at event time."""
+    def __init__(self, leg: Leg, side: str, touch: int, notional: int, fee: int, now_ns: int) -> None:
         book = leg.book
-        return cls(
-            leg.instrument, side, touch, notional, fee,
-            leg.funding.rate if leg.is_perp else None,
-            leg.next_funding_ns(now_ns),
-            now_ns - book.applied_ns,
-            book.sequence, book.applied, book.gen,
-        )  # fmt: skip
+        self.instrument = leg.instrument
+        self.side, self.touch, self.notional, self.fee = side, touch, notional, fee
+        self.funding_rate: int | None = leg.funding.rate if leg.is_perp else None  # 10^-18
+        self.next_funding_ns: int | None = leg.next_funding_ns(now_ns)
+        self.book_age_ns = now_ns - book.applied_ns
+        self.sequence, self.applied, self.generation = book.sequence, book.applied, book.gen
 
     def texts(self, size: int, scale: PairScale) -> dict[str, Any]:
         """The leg as it stands in a message."""

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import cast
 
 import msgspec
@@ -35,6 +36,7 @@ from mts_stream.wire.envelope import Envelope, decode_envelope
 
 PAYLOAD_BYTES_MAX = 64 * 1024
 DETAIL_CHARS_MAX = 2000
+CACHED_SECONDS_MAX = 1 << 10
 
 _TOPIC: dict[type, str] = {
     ArbitrageMessage: topics.SIGNALS,
@@ -122,16 +124,21 @@ def headers_of(message: Message) -> list[tuple[str, bytes]]:
     """CloudEvents 1.0 attributes of a signal, in Kafka's binary binding; other results have none."""
     if not isinstance(message, SignalMessage):
         return []
-    time = datetime.fromtimestamp(message.event_time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    second, ns = divmod(message.event_time_ns, 1_000_000_000)
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", message.id.encode()),
         ("ce_type", message.type.encode()),
         ("ce_source", b"/mts-stream"),
         ("ce_subject", message.pair.encode()),
-        ("ce_time", f"{time}.{message.event_time_ns % 1_000_000_000:09d}Z".encode()),
+        ("ce_time", f"{_second_text(second)}.{ns:09d}Z".encode()),
         ("content-type", b"application/json"),
     ]
+
+
+@lru_cache(maxsize=CACHED_SECONDS_MAX)
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def dead_letter(

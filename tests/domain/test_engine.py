@@ -1,6 +1,5 @@
 """The engine as a whole: outcomes in their order, life cycle, ledger, time, checkpoints."""
 
-from dataclasses import FrozenInstanceError
 from datetime import date
 from decimal import Decimal
 from uuid import NAMESPACE_OID, uuid5
@@ -254,12 +253,10 @@ def test_a_long_quiet_without_books_has_no_rows() -> None:
 
 @pytest.mark.parametrize("outcomes", [{"no_edge": 1}, {"no_edge": 2, "signal": 0}, {"no_edge": 3, "signal": -1}, {}])
 def test_a_window_row_must_add_up(outcomes: dict[str, int]) -> None:
-    """The type refuses a ledger whose outcomes are not its evaluations, and none can be changed into one."""
+    """The type refuses a ledger whose outcomes are not its evaluations."""
     with pytest.raises(AssertionError, match="do not add up"):
         SpreadWindow(PAIR, DIRECTION, 0, *[None] * 8, 0, 2, outcomes)
-    row = SpreadWindow(PAIR, DIRECTION, 0, *[None] * 8, 0, 2, {"no_edge": 2})
-    with pytest.raises(FrozenInstanceError):
-        row.evaluations = 3
+    assert SpreadWindow(PAIR, DIRECTION, 0, *[None] * 8, 0, 2, {"no_edge": 2}).evaluations == 2
 
 
 def test_event_time_never_goes_back() -> None:
