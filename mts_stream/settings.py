@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     clickhouse_database: str = Field("mts", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_timeout_s: float = Field(30, ge=1, le=40)  # clickhouse.lock.EXPIRES_S is more than twice as long
     clickhouse_cluster: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$")
     store_spreads_days: Days = 90
     store_quality_days: Days = 90

@@ -20,7 +20,7 @@ from mts_stream.errors import StoreError
 from mts_stream.logs import get_logger
 from mts_stream.sinks.clickhouse import Store, StoreUnavailableError
 
-EXPIRES_S = 90  # longer than a statement may take: sinks.clickhouse.ANSWER_TIMEOUT_S
+EXPIRES_S = 90  # longer than a statement may take: CLICKHOUSE_TIMEOUT_S
 WAIT_S = 5.0
 PAUSE_S = 0.5
 TABLE = """

@@ -16,12 +16,12 @@ from mts_stream.errors import StoreError
 from mts_stream.settings import Settings
 
 CONNECT_TIMEOUT_S = 5
-ANSWER_TIMEOUT_S = 30
 CONNECTIONS_MAX = 8
 
 # Said with every insert, for the defaults differ by server version (clickhouse.md 3).
 INSERT_SETTINGS: Mapping[str, Any] = {
     "async_insert": 0,
+    "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "max_partitions_per_insert_block": 0,
 }
@@ -95,10 +95,10 @@ class Store:
                 column_names=columns,
                 column_types=types,
                 column_oriented=True,
-                settings={**INSERT_SETTINGS, "insert_deduplication_token": f"{token}-{table}"},
+                settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
             )
         except Exception as error:
-            raise self._translated(error) from error
+            raise self._translated(error, of_rows=True) from error
 
     async def close(self) -> None:
         """Close the connections, for good: whoever still stores is told that it is unavailable."""
@@ -127,7 +127,7 @@ class Store:
             username=self.settings.clickhouse_user,
             password=self.settings.clickhouse_password.get_secret_value(),
             connect_timeout=CONNECT_TIMEOUT_S,
-            send_receive_timeout=ANSWER_TIMEOUT_S,
+            send_receive_timeout=self.settings.clickhouse_timeout_s,
             connector_limit=CONNECTIONS_MAX,
             connector_limit_per_host=CONNECTIONS_MAX,
             tz_mode="aware",
@@ -152,8 +152,11 @@ class Store:
             raise StoreError(f"table {self.database}.{table} has no column {missing[0]}; run `mts-stream migrate`")
         return [self._types[table][name] for name in columns]
 
-    def _translated(self, error: Exception) -> StoreError:
-        """What an error means; the text is its first line, without the addresses of frames."""
+    def _translated(self, error: Exception, *, of_rows: bool = False) -> StoreError:
+        """What an error means; the text is its first line, without the addresses of frames.
+
+        Of an insert itself it may be about the rows; whatever else was asked on its way says nothing about them.
+        """
         text = str(error).strip().split("\n", 1)[0][:500] or type(error).__name__
         said = f"ClickHouse at {self.settings.clickhouse_url} (CLICKHOUSE_URL): {text}"
         if isinstance(error, StoreError):
@@ -162,11 +165,12 @@ class Store:
         if code in MISSING_CODES:
             name = f"database {self.database} (CLICKHOUSE_DATABASE)"
             return StoreError(f"{said}; make {name} and its tables with `mts-stream migrate`, then start again")
-        if code in FATAL_CODES:
-            return StoreError(said)
-        if code in ROW_CODES or (code is None and _is_about_values(error)):
+        of_values = code in ROW_CODES or (code is None and _is_about_values(error))
+        if of_rows and of_values:
             return RowsRefusedError(text)
-        if isinstance(error, TRANSPORT_ERRORS):
+        if code in FATAL_CODES or code in ROW_CODES:
+            return StoreError(said)
+        if of_values or isinstance(error, TRANSPORT_ERRORS):
             return StoreUnavailableError(said)
         return StoreError(f"{type(error).__name__} at an insert, which is a fault of ours: {text}")
 

@@ -60,9 +60,15 @@ class Writer:
             await self._store_rows(Batch(batch.topic, tuple(good)), rows, batch.token(cluster_id))
 
     async def _store_rows(self, batch: Batch, rows: Sequence[Row], token: str) -> None:
-        """Store all rows of a batch, or halve it until the message that ClickHouse refuses stands alone."""
+        """Store all rows of a batch, or halve it until the message that ClickHouse refuses stands alone.
+
+        The primary table, which refuses nothing that the others take, comes last: a refused message has no row at all.
+        """
+        tables = _by_table(rows)
+        primary = PRIMARY[batch.topic]
         try:
-            await _all_of(self._insert(table, values, token) for table, values in _by_table(rows).items())
+            await _all_of(self._insert(table, values, token) for table, values in tables.items() if table != primary)
+            await self._insert(primary, tables[primary], token)
         except RowsRefusedError as error:
             if len(batch.deliveries) == 1:
                 await self._refuse(batch.topic, batch.deliveries[0], BadRecordError("store_refused", str(error)))

@@ -199,6 +199,27 @@ async def test_a_number_that_the_column_has_no_room_for_is_refused_alone(store: 
     assert await count(store, "spreads_1s") == 4
 
 
+async def test_a_refused_message_leaves_no_row_in_any_table(store: Store) -> None:
+    """A signal whose opportunity cannot be stored is not stored either; the rest of its batch is."""
+    given = messages.arbitrage()[:4]
+    given[2] = given[2] | {"event": 2**40}
+    letters = await put(store, topics.SIGNALS, *given)
+
+    assert [(letter["reason"], letter["offset"]) for letter in letters] == [("store_refused", 2)]
+    for table in ("signals", "opportunity_events"):
+        assert await count(store, table) == 3, table
+
+
+async def test_an_insert_that_takes_too_long_is_given_up(settings: Settings, store: Store) -> None:
+    """After CLICKHOUSE_TIMEOUT_S: it may have been stored, so it is sent again with the same token."""
+    hasty = Store(settings.model_copy(update={"clickhouse_timeout_s": 1.0}))
+    try:
+        with pytest.raises(StoreUnavailableError):
+            await hasty.command("SELECT sleep(3)")
+    finally:
+        await hasty.close()
+
+
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     """Waiting may help; the error names the address and its setting."""
     with socket.socket() as taken:
@@ -265,4 +286,18 @@ async def test_a_store_that_was_closed_refuses_no_row(store: Store) -> None:
 )
 def test_an_error_is_a_reason_to_wait_to_refuse_or_to_end(error: Exception, meaning: type[StoreError]) -> None:
     """When in doubt it waits: waiting loses nothing, a dead letter is a row less."""
+    assert type(Store(load_settings())._translated(error, of_rows=True)) is meaning
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (DataError("an answer that cannot be read"), StoreUnavailableError),
+        (ValueError("an answer that cannot be read"), StoreUnavailableError),
+        (DatabaseError("a migration that compares a number with a text", code=53), StoreError),
+    ],
+    ids=repr,
+)
+def test_only_an_insert_says_anything_about_its_rows(error: Exception, meaning: type[StoreError]) -> None:
+    """What goes wrong with the connection, the columns' types or a migration on its way makes no dead letter."""
     assert type(Store(load_settings())._translated(error)) is meaning

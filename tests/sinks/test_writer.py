@@ -11,9 +11,11 @@ from mts_stream.errors import StoreError
 from mts_stream.sinks.batching import Batch
 from mts_stream.sinks.clickhouse import RowsRefusedError, StoreUnavailableError
 from mts_stream.sinks.rows import COLUMNS
-from mts_stream.sinks.writer import Writer
+from mts_stream.sinks.writer import INSERTS_AT_ONCE, Writer
 from mts_stream.wire import topics
 from tests.sinks import messages
+
+KINDS = ((topics.FUNDING, messages.funding_change()), (topics.SPREADS, messages.windows()[0]))
 
 
 class FakeStore:
@@ -152,6 +154,26 @@ async def test_the_message_that_clickhouse_refuses_is_found_by_halving() -> None
     assert [(letter["reason"], letter["offset"]) for letter in ground.letters] == [("store_refused", 5)]
     tokens = [token for _, token, _ in ground.store.tokens]
     assert len(set(tokens)) == len(tokens), "different rows never share a token"
+
+
+async def test_no_more_than_so_many_inserts_are_under_way() -> None:
+    """Of all topics together: more would only wait inside ClickHouse, and their rows take memory."""
+    ground, gate, under_way = Ground(), asyncio.Event(), []
+
+    async def insert(*_: object) -> None:
+        under_way.append(1)
+        await gate.wait()
+
+    ground.store.insert = insert  # type: ignore[method-assign]
+    batches = [Batch(topic, (messages.delivery(message, offset=n),)) for n in range(9) for topic, message in KINDS]
+    tasks = [asyncio.create_task(ground.writer.store(batch, "abc")) for batch in batches]
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(under_way) == INSERTS_AT_ONCE
+
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert len(under_way) == len(tasks)
 
 
 async def test_what_no_waiting_cures_is_raised() -> None:
