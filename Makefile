@@ -35,7 +35,7 @@ conformance: install ## Books against the venues' own under every fault and 200 
 	  tests/domain/test_book_model.py tests/producers/test_book_model.py tests/exchanges/test_fuzz.py $(ARGS)
 
 .PHONY: chaos
-chaos: install ## Workers killed, joined, left and frozen, a broker that stops: the digest of all results stays (SEEDS=5)
+chaos: install ## Workers, sink, Kafka and ClickHouse killed, frozen and joined: the same results, and each one row (SEEDS=5)
 	CHAOS_SEEDS=$${SEEDS:-5} CHAOS_DISTURBANCES=$${DISTURBANCES:-6} \
 	CHAOS_BACKLOG_MIB=1024 CHAOS_HELD_S=20 CHAOS_FETCH_RECORDS_MAX=1000 \
 	  $(BIN)/python -m pytest tests/chaos -p no:cacheprovider -s $(ARGS)

@@ -6,8 +6,11 @@ Each test process starts its own, once, and only when a test asks for it; both d
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,20 @@ def make_broker(java: Path, jars: list[Path]) -> Callable[[Path], KafkaBroker]:
         heap_mb=TEST_HEAP_MB,
         template=format_template(),
     )
+
+
+@contextmanager
+def small_disk_at(path: Path, size_mb: int) -> Iterator[Path]:
+    """A file system of that size; where nobody may mount one the test is skipped."""
+    path.mkdir()
+    mount = shutil.which("mount") or "false"
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(path)], capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 @pytest.fixture(scope="session")

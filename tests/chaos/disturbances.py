@@ -4,6 +4,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +31,22 @@ def broker_process(address: str) -> psutil.Process:
     raise AssertionError(f"no child of this process listens at {address}")
 
 
+class Deck:
+    """What is done next: each kind once, in an order of the seed, then anew."""
+
+    def __init__(self, actions: Sequence[str], chance: random.Random) -> None:
+        self._actions, self._random = actions, chance
+        self._left: list[str] = []
+
+    def draw(self, impossible: str = "") -> str:
+        """The next kind; what cannot be done yet waits."""
+        if not set(self._left) - {impossible}:
+            self._left = self._random.sample(self._actions, len(self._actions))
+        action = next(each for each in self._left if each != impossible)
+        self._left.remove(action)
+        return action
+
+
 class Fleet:
     """One or two workers on one group, and what is done to them."""
 
@@ -40,7 +57,7 @@ class Fleet:
         self._directory = directory
         self._random = random.Random(seed)
         self._workers: list[Worker] = []
-        self._deck: list[str] = []
+        self._deck = Deck(ACTIONS, self._random)
         self._names = list(NAMES[1:])
 
     def __enter__(self) -> "Fleet":
@@ -55,7 +72,7 @@ class Fleet:
         """Wait until records move, then do what the seed says; gives what it was."""
         self._until_it_moves()
         time.sleep(self._random.uniform(0.0, 0.5))  # at any point of a checkpoint, a batch or a rebalance
-        action = self._next()
+        action = self._deck.draw("leave" if len(self._workers) == 1 else "join")
         self.done[action] += 1
         getattr(self, "_" + action.replace(" ", "_"))(*([broker] if action == "freeze broker" else []))
         return action
@@ -69,15 +86,6 @@ class Fleet:
         """The last lines of every worker that ever ran."""
         texts = {path.name: path.read_text()[-3000:] for path in sorted(self._directory.glob("worker-*.log"))}
         return "\n\n".join(f"== {name}\n{text}" for name, text in texts.items())
-
-    def _next(self) -> str:
-        """Each kind once, in an order of the seed, then anew; what cannot be done yet waits."""
-        impossible = "leave" if len(self._workers) == 1 else "join"
-        if not set(self._deck) - {impossible}:
-            self._deck = self._random.sample(ACTIONS, len(ACTIONS))
-        action = next(each for each in self._deck if each != impossible)
-        self._deck.remove(action)
-        return action
 
     def _start(self) -> None:
         name = self._names.pop() if self._names and self._random.random() < 0.5 else ""

@@ -179,5 +179,6 @@ class SinkProcess:
         try:
             code = self.process.wait(3 * STOP_S)
         except subprocess.TimeoutExpired:
+            self.kill()
             raise AssertionError(f"the sink does not end:\n{self.log()[-3000:]}") from None
         return code, time.monotonic() - started

@@ -2,13 +2,17 @@
 
 import gzip
 import json
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid5
 
 from mts_stream.sinks.batching import Delivery
 from mts_stream.wire import topics
 
 CAPTURES = Path(__file__).parents[1] / "data" / "conformance"
+HOUR_NS = 3_600_000_000_000
 START_NS = 1_723_161_250_000_000_000
 CONFIG_ID = "c0ffee" + "0" * 58
 OPPORTUNITY = "4911c7fe-d39a-5f24-afe7-0e5a8e3858c1"
@@ -148,6 +152,22 @@ def everything(name: str = "btc", others: int = 20) -> list[Sent]:
         *(sent(topics.QUALITY, book_quality(number)) for number in range(others)),
         *(sent(topics.QUALITY, connection_quality(number)) for number in range(others)),
     ]
+
+
+def without_end(name: str = "btc") -> Iterator[Sent]:
+    """The results of a capture again and again, each time of another hour and other opportunities: all distinct."""
+    for hour in count():
+        for topic, key, value in everything(name):
+            message = json.loads(value)
+            for field in ("event_time_ns", "emitted_ns", "expires_ns", "window_start_ns"):
+                if field in message:
+                    message[field] += hour * HOUR_NS
+            if "message_id" in message:
+                message["message_id"] += f"/{hour}"
+            if "opportunity_id" in message:
+                message["opportunity_id"] = str(uuid5(UUID(message["opportunity_id"]), str(hour)))
+                message["id"] = f"{message['opportunity_id']}-{message['event']}"
+            yield topic, key, json.dumps(message).encode()
 
 
 def delivery(message: Message | bytes, offset: int = 0, partition: int = 0) -> Delivery:

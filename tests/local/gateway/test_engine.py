@@ -1,7 +1,6 @@
 """The gateway as a process: its end, its path, its port, and a full disk."""
 
 import asyncio
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from mts_stream.errors import LocalPartError
 from mts_stream.local.clickhouse import ClickHouseGateway
 from mts_stream.local.ports import free_ports
 from tests.local.gateway.test_http import send
+from tests.parts import small_disk_at
 
 MEMORY_BYTES = 600_000_000
 
@@ -125,14 +125,8 @@ async def test_too_many_queries_are_refused_and_not_queued_for_ever(tmp_path: Pa
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB, where the test may mount one."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mount = shutil.which("mount")
-    done = subprocess.run([mount or "false", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(path)], capture_output=True)
-    if done.returncode != 0:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
+    with small_disk_at(tmp_path / "small", 24) as path:
+        yield path
 
 
 async def test_a_full_disk_fails_the_insert_and_not_the_gateway(small_disk: Path) -> None:
