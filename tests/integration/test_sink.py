@@ -90,6 +90,22 @@ def test_a_killed_sink_loses_and_doubles_nothing(settings: Settings, tmp_path: P
     assert rows(settings, "SELECT count() FROM opportunity_events FINAL") == [[stored(settings)[topics.SIGNALS]]]
 
 
+def test_sigterm_stores_what_is_held(settings: Settings, tmp_path: Path) -> None:
+    """Whatever the age allows: the lag shows what waits, and at the end it is stored and committed."""
+    windows = [messages.sent(topics.SPREADS, row) for row in messages.windows()[:50]]
+    lag = f'mts_sink_lag_records{{topic="{topics.SPREADS}"}} {len(windows)}.0'
+    with SinkProcess(settings, tmp_path, SINK_BATCH_AGE_MS="60000") as sink:
+        until("the sink is healthy", lambda: sink.health()[0] == 200)
+        send_all(settings, windows)
+        held = f'mts_rows_held{{topic="{topics.SPREADS}"}} {len(windows)}.0'
+        until("everything is held", lambda: {held, lag} <= set(sink.get("/metrics")[1].splitlines()))
+        assert stored(settings)[topics.SPREADS] == 0
+        assert sink.stop()[0] == 0
+
+    assert stored(settings) == distinct(windows)
+    assert caught_up(settings)
+
+
 def test_clickhouse_may_be_down_at_the_start_and_later(settings: Settings, tmp_path: Path) -> None:
     """The sink says once why it waits; SIGTERM ends it all the same; when ClickHouse comes, everything is stored."""
     gateway = ClickHouseGateway(tmp_path / "tables", log_path=tmp_path / "clickhouse.log", memory_bytes=600_000_000)

@@ -1,13 +1,16 @@
 """The store on a real engine: rows come back as they went in, repetitions are nothing, errors mean what they say."""
 
+import asyncio
 import json
 import socket
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 import aiohttp
+import psutil
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, DataError, OperationalError, ProgrammingError
 
@@ -15,7 +18,7 @@ from mts_stream.clickhouse.runner import apply_migrations, migrate
 from mts_stream.errors import StoreError
 from mts_stream.settings import Settings, load_settings
 from mts_stream.sinks.batching import Batch
-from mts_stream.sinks.clickhouse import RowsRefusedError, Store, StoreUnavailableError
+from mts_stream.sinks.clickhouse import CONNECTIONS_MAX, RowsRefusedError, Store, StoreUnavailableError
 from mts_stream.sinks.rows import COLUMNS, rows_of
 from mts_stream.sinks.writer import Writer
 from mts_stream.wire import topics
@@ -208,6 +211,15 @@ async def test_a_refused_message_leaves_no_row_in_any_table(store: Store) -> Non
     assert [(letter["reason"], letter["offset"]) for letter in letters] == [("store_refused", 2)]
     for table in ("signals", "opportunity_events"):
         assert await count(store, table) == 3, table
+
+
+async def test_many_at_once_share_a_few_connections(settings: Settings, store: Store) -> None:
+    """One client for the process, whose connections are bounded and stay for the next statements."""
+    port = urlsplit(settings.clickhouse_url).port
+    await asyncio.gather(*(store.query("SELECT sleep(0.05)") for _ in range(4 * CONNECTIONS_MAX)))
+
+    ours = [each for each in psutil.Process().net_connections("tcp") if each.raddr and each.raddr.port == port]
+    assert 1 < len([each for each in ours if each.status == psutil.CONN_ESTABLISHED]) <= CONNECTIONS_MAX
 
 
 async def test_an_insert_that_takes_too_long_is_given_up(settings: Settings, store: Store) -> None:

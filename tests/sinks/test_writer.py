@@ -11,7 +11,7 @@ from mts_stream.errors import StoreError
 from mts_stream.sinks.batching import Batch
 from mts_stream.sinks.clickhouse import RowsRefusedError, StoreUnavailableError
 from mts_stream.sinks.rows import COLUMNS
-from mts_stream.sinks.writer import INSERTS_AT_ONCE, Writer
+from mts_stream.sinks.writer import INSERTS_AT_ONCE, RETRY_FIRST_S, Writer
 from mts_stream.wire import topics
 from tests.sinks import messages
 
@@ -41,7 +41,7 @@ class FakeStore:
 class Ground:
     """A writer, its store, and what it sends to the dead letters."""
 
-    def __init__(self, prepare_errors: int = 0) -> None:
+    def __init__(self, prepare_errors: int = 0, retry_max_s: float = 0.01) -> None:
         self.store = FakeStore()
         self.letters: list[dict[str, Any]] = []
         self.prepared = 0
@@ -50,7 +50,7 @@ class Ground:
             self.store,
             prepare=self._prepare,
             send_dead_letter=self._send,
-            retry_max_s=0.01,  # type: ignore[arg-type]
+            retry_max_s=retry_max_s,  # type: ignore[arg-type]
         )
 
     async def _prepare(self, store: object) -> None:
@@ -96,6 +96,17 @@ async def test_an_insert_is_tried_until_it_is_confirmed_with_the_same_token() ->
 
     assert [token for _, token, _ in ground.store.tokens] == ["abc-mts.funding-2-0-1"] * 3
     assert ground.store.rows["funding_rates"] == ids(0, 1)
+
+
+async def test_the_pauses_grow_scatter_and_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is between a half and the whole of twice the last one, of SINK_RETRY_MAX_S at most."""
+    pauses: list[tuple[float, float]] = []
+    monkeypatch.setattr("random.uniform", lambda least, most: pauses.append((least, most)) or 0.0)
+    ground = Ground(retry_max_s=4 * RETRY_FIRST_S)
+    ground.store.errors = [StoreUnavailableError("gone")] * 4
+    await ground.writer.store(batch(1), "abc")
+
+    assert pauses == [(factor * RETRY_FIRST_S / 2, factor * RETRY_FIRST_S) for factor in (1, 2, 4, 4)]
 
 
 async def test_the_schema_is_waited_for_and_brought_up_to_date_once() -> None:
