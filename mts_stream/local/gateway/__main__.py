@@ -40,17 +40,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> bool:
     """Serve; False when a statement still runs in a thread at the end."""
     path: Path = options.path
-    scratch = path.with_name(f"{path.name}.inserts")
+    scratch, backups = path.with_name(f"{path.name}.inserts"), path.with_name(f"{path.name}.backups")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    engine = Engine(path, memory_bytes=options.memory_bytes)
+    engine = Engine(path, backups, memory_bytes=options.memory_bytes)
     # The engine has the path for itself, so what lies there is of a gateway that was killed.
     shutil.rmtree(scratch, ignore_errors=True)
     with disk_errors(scratch):
         scratch.mkdir()
-    asyncio.run(_serve(Server(engine, scratch, options.instance), engine, options.port))
+    server = Server(engine, scratch, options.instance)
+    asyncio.run(_serve(server, engine, options.port))
     drained = not engine.busy
     if drained:
+        server.close()
         engine.close()
     shutil.rmtree(scratch, ignore_errors=True)
     return drained

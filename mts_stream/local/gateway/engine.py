@@ -1,7 +1,8 @@
 """The embedded ClickHouse: one path per process, a bounded pool of connections, a bounded number of queries at once.
 
 chdb hands what a failed query had already produced to the next query of the same connection, so a connection that
-raised is thrown away. Settings are put on a connection before its query and taken off before the next.
+raised is thrown away (a session's own is drained). Settings are put on a connection before its query and taken off
+before the next.
 """
 
 from __future__ import annotations
@@ -14,43 +15,42 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode
 
 from mts_stream.errors import LocalPartError
 from mts_stream.local.extra import missing_extra
 from mts_stream.local.gateway.errors import TOO_MANY_SIMULTANEOUS_QUERIES, from_engine, refused
+from mts_stream.local.gateway.own_connection import Connection, OwnConnection
+from mts_stream.local.gateway.policy import LIMITS
+from mts_stream.local.gateway.sessions import Session
 from mts_stream.local.gateway.sql import identifier, literal
 
+DATABASE_DEFAULT = "default"
 WORKERS_MAX = 4
 IDLE_MAX = 8
 WAITING_MAX = 64
 MEMORY_BYTES_DEFAULT = 1_000_000_000
-# Fewer threads and smaller caches than a server's; none of them bounds what a statement can do.
+# Fewer threads and smaller caches than a server's.
 ENGINE_OPTIONS = {"mark_cache_size": 64 << 20, "background_pool_size": 2, "background_schedule_pool_size": 4}
-
-
-class Connection(Protocol):
-    """What is used of a chdb connection."""
-
-    def query(self, sql: str, output_format: str = ..., /, *, params: Mapping[str, str] | None = ...) -> Any:
-        """Run a statement."""
-
-    def close(self) -> None:
-        """Give it up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What the engine runs: text, output format, parameters, and the state of the connection it needs."""
+    """What the engine runs: text, output format, parameters, and the state of the connection it needs.
+
+    `settings` are the request's `asked` ones and the user's bounds; an empty `database` is the session's or `default`.
+    """
 
     sql: str
     format: str = "TabSeparated"
     params: Mapping[str, str] = field(default_factory=dict)
-    database: str = "default"
+    database: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    asked: frozenset[str] = frozenset()
     readonly: int = 0  # ClickHouse's setting: 1 reads only, 2 reads and may change settings
     changes_session: bool = False
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,21 @@ class _Pooled:
     """A connection and the state that it is in."""
 
     connection: Connection
-    database: str = "default"
+    database: str = DATABASE_DEFAULT
     settings: dict[str, str] = field(default_factory=dict)
     readonly: int = 0
 
 
 class Engine:
-    """Runs statements on one chdb path; several at once, each on a connection of its own."""
+    """Runs statements on one chdb path; several at once, each on a connection of its own.
 
-    def __init__(self, path: Path, *, memory_bytes: int = MEMORY_BYTES_DEFAULT) -> None:
+    `BACKUP ... TO File('name')` and `RESTORE` find their copies in `backups`, and nowhere else.
+    """
+
+    def __init__(self, path: Path, backups: Path, *, memory_bytes: int = MEMORY_BYTES_DEFAULT) -> None:
         self._path = os.path.realpath(path)
-        options = {"max_server_memory_usage": memory_bytes, **ENGINE_OPTIONS}
+        allowed = {"backups.allowed_path": os.path.realpath(backups)}
+        options = {"max_server_memory_usage": memory_bytes, **allowed, **ENGINE_OPTIONS}
         self._root = _connect(f"{self._path}?{urlencode(options)}", path)
         self._idle: list[_Pooled] = []
         self._lock = threading.Lock()
@@ -120,18 +124,33 @@ class Engine:
         return text.decode().splitlines()
 
     def _run(self, statement: Statement) -> Result:
+        session = statement.session
+        if session is not None and (session.own is not None or statement.changes_session):
+            return self._run_in_session(statement, session)
         pooled = self._take(statement)
         try:
             self._prepare(pooled, statement)
             answer = pooled.connection.query(statement.sql, statement.format, params=dict(statement.params))
-            data = answer.bytes() or b""
-            result = Result(data, answer.rows_read(), answer.bytes_read(), int(answer.elapsed() * 1e9))
+            result = _result(answer)
         except BaseException as error:
             with suppress(Exception):
                 pooled.connection.close()
             raise from_engine(error) from error
         self._give_back(pooled, keep=not statement.changes_session)
         return result
+
+    def _run_in_session(self, statement: Statement, session: Session) -> Result:
+        own = session.own
+        try:
+            if own is None:
+                own = session.own = OwnConnection(_connect(self._path, Path(self._path)), LIMITS)
+            asked = {name: value for name, value in statement.settings.items() if name in statement.asked}
+            answer = own.run(statement.sql, statement.format, statement.params, asked, statement.database)
+            return _result(answer)
+        except BaseException as error:
+            raise from_engine(error) from error
+        finally:
+            session.lost = own is not None and not own.usable
 
     def _take(self, statement: Statement) -> _Pooled:
         """An idle connection that can be brought into the state wanted, else a new one."""
@@ -141,7 +160,7 @@ class Engine:
                 pooled
                 for pooled in self._idle
                 if pooled.readonly == statement.readonly
-                and (not pooled.readonly or _state(pooled) == (statement.database, dict(statement.settings)))
+                and (not pooled.readonly or _state(pooled) == (_database(statement), dict(statement.settings)))
             ]
             if fitting:
                 self._idle.remove(fitting[-1])
@@ -152,9 +171,9 @@ class Engine:
         if pooled.readonly:
             return
         query = pooled.connection.query
-        if pooled.database != statement.database:
-            query(f"USE {identifier(statement.database)}")
-            pooled.database = statement.database
+        if pooled.database != _database(statement):
+            query(f"USE {identifier(_database(statement))}")
+            pooled.database = _database(statement)
         for name in pooled.settings.keys() - statement.settings.keys():
             query(f"SET {name} = DEFAULT")
             del pooled.settings[name]
@@ -174,6 +193,15 @@ class Engine:
                 dropped = self._idle.pop(0) if len(self._idle) > IDLE_MAX else None
         if dropped is not None:
             dropped.connection.close()
+
+
+def _database(statement: Statement) -> str:
+    return statement.database or DATABASE_DEFAULT
+
+
+def _result(answer: Any) -> Result:
+    data = answer.bytes() or b""
+    return Result(data, answer.rows_read(), answer.bytes_read(), int(answer.elapsed() * 1e9))
 
 
 def _state(pooled: _Pooled) -> tuple[str, dict[str, str]]:

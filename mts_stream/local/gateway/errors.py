@@ -13,21 +13,30 @@ TOO_MANY_SIMULTANEOUS_QUERIES = 202
 NOT_ENOUGH_SPACE = 243
 CANNOT_DECOMPRESS = 271
 TOO_MANY_BYTES = 307
+SESSION_NOT_FOUND = 372
+SESSION_IS_LOCKED = 373
+INVALID_SESSION_TIMEOUT = 374
 AUTHENTICATION_FAILED = 516
 UNKNOWN_EXCEPTION = 1002
 
-# The server's own table (HTTPHandler, exceptionCodeToHTTPStatus); everything else is 500.
+# The server's own table (exceptionCodeToHTTPStatus.cpp of 26.9); everything else is 500.
 HTTP_STATUS: dict[int, int] = {
-    **dict.fromkeys((192, 193, 516), 403),  # unknown user, wrong password, authentication failed
+    **dict.fromkeys((6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223, 321), 400),
+    **dict.fromkeys((376, 427, 441, 675, 676), 400),  # cannot parse, bad arguments, types that do not fit
     194: 401,  # password required
-    **dict.fromkeys((6, 25, 26, 27, 36, 38, 41, 53, 62, 72, 117, 168, 271, 427), 400),  # cannot parse, bad arguments
-    **dict.fromkeys((46, 47, 50, 56, 60, 73, 78, 81, 110, 115), 404),  # unknown function, identifier, table, ...
-    **dict.fromkeys((223, 307), 413),  # query or body too large
-    48: 501,  # not implemented
-    **dict.fromkeys((76, 209), 503),  # cannot open file, socket timeout
-    202: 503,  # too many queries: the gateway's own choice, so that clients try again
+    **dict.fromkeys((192, 193, 497, 512, 516), 403),  # unknown user, wrong password, access denied
+    **dict.fromkeys((46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336, 511), 404),  # unknown table, function, ...
     159: 408,  # timeout exceeded
-    164: 403,  # read only: not in that table, but no fault of the server
+    381: 411,  # length required
+    229: 413,  # query too large
+    779: 415,  # unsupported media type
+    48: 501,  # not implemented
+    **dict.fromkeys((76, 209, 439), 503),  # cannot open file, socket timeout, cannot schedule
+    # Not in that table, there 500:
+    164: 403,  # read only is no fault of the server
+    271: 400,  # a damaged body neither
+    307: 413,  # nor one that is too large
+    202: 503,  # too many queries: the gateway's own bound, so that clients try again
 }
 CODE_PATTERN = re.compile(r"Code: (\d+)\. ")
 

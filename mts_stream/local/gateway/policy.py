@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mts_stream.local.gateway.errors import (
     AUTHENTICATION_FAILED,
+    BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
     READONLY,
     SYNTAX_ERROR,
@@ -28,6 +29,7 @@ from mts_stream.local.gateway.sql import (
 )
 
 DEFAULT, WRITER, READER = "default", "mts_writer", "mts_reader"
+READONLY_VALUES = frozenset({"0", "1", "2"})
 PYTHON_CALL = Calls(frozenset({"python"}))
 # Bounds of every query; a writer may set others, a reader smaller ones.
 LIMITS: dict[str, int] = {"max_execution_time": 300, "max_result_bytes": 256 << 20}
@@ -39,6 +41,9 @@ READER_LIMITS: dict[str, int] = {
     "max_memory_usage": 500_000_000,
     "max_threads": 2,
 }
+# Of readers together: the rest of the engine's workers stays free for inserts.
+READERS_AT_ONCE = 2
+READERS_MAX = 8  # with those that wait; max_concurrent_queries_for_user of the server's role
 # What a reader may set besides: how results look, never what a query may do or use.
 READER_SETTINGS_PREFIXES = ("output_format_", "format_csv_", "date_time_", "session_timezone", "final", "extremes")
 
@@ -88,14 +93,18 @@ class Policy:
                 text = f"Setting {name} is neither a builtin setting nor started with the prefix 'custom_'"
                 raise refused(UNKNOWN_SETTING, text, "UNKNOWN_SETTING")
         if not user.reader:
-            return {**{name: str(value) for name, value in LIMITS.items()}, **asked}
+            wanted = {name: value for name, value in asked.items() if name != "readonly"}
+            return {**{name: str(value) for name, value in LIMITS.items()}, **wanted}
         return {**{name: str(value) for name, value in READER_LIMITS.items()}, **_reader_settings(asked)}
 
-    def readonly(self, user: User, *, may_write: bool) -> int:
-        """The engine's own `readonly` for a user and method."""
+    def readonly(self, asked: Mapping[str, str], user: User, *, may_write: bool) -> int:
+        """The engine's own `readonly` for a user and a request; more than it has to be where the request asks so."""
         if user.reader:
             return 1
-        return 0 if may_write else 2
+        wanted = asked.get("readonly", "0")
+        if wanted not in READONLY_VALUES:
+            raise refused(BAD_ARGUMENTS, f"readonly is 0, 1 or 2, not '{wanted}'", "BAD_ARGUMENTS")
+        return int(wanted) or (0 if may_write else 2)
 
 
 def _reader_settings(asked: Mapping[str, str]) -> dict[str, str]:

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from aiohttp import BodyPartReader, MultipartReader, web
 
 from mts_stream.local.gateway.compression import body_too_large, decompress
-from mts_stream.local.gateway.errors import AUTHENTICATION_FAILED, BAD_ARGUMENTS, NOT_IMPLEMENTED, refused
+from mts_stream.local.gateway.errors import (
+    AUTHENTICATION_FAILED,
+    BAD_ARGUMENTS,
+    INVALID_SESSION_TIMEOUT,
+    NOT_IMPLEMENTED,
+    refused,
+)
+from mts_stream.local.gateway.sessions import TIMEOUT_DEFAULT_S, TIMEOUT_MAX_S, Wanted
 
 BODY_BYTES_MAX = 64 << 20
-# Of the transport, not of the query: read here, or without meaning for one process without sessions.
+# Of the transport, not of the query: read here, or without meaning for one process.
 TRANSPORT_PARAMETERS = frozenset(
     {"query", "database", "default_format", "query_id", "user", "password", "session_id", "session_timeout"}
     | {"session_check", "quota_key", "role", "buffer_size", "wait_end_of_query", "client_protocol_version"}
@@ -32,9 +39,10 @@ class Query:
     data: bytes
     params: Mapping[str, str]
     settings: Mapping[str, str]
-    database: str
+    database: str  # empty where the request names none: the session's, or `default`
     format: str
     user: str
+    session: Wanted | None
     may_write: bool
 
 
@@ -62,15 +70,35 @@ async def read_query(request: web.Request) -> Query:
         data=body if in_address else b"",
         params={name[6:]: value for name, value in arguments.items() if name.startswith("param_")},
         settings={name: value for name, value in arguments.items() if _is_setting(name)},
-        database=arguments.get("database") or headers.get("X-ClickHouse-Database") or "default",
+        database=arguments.get("database") or headers.get("X-ClickHouse-Database") or "",
         format=arguments.get("default_format") or headers.get("X-ClickHouse-Format") or "TabSeparated",
         user=_user(request, arguments),
+        session=_session(arguments),
         may_write=request.method == "POST",
     )
 
 
 def _is_setting(name: str) -> bool:
     return name not in TRANSPORT_PARAMETERS and not name.startswith("param_")
+
+
+def _session(arguments: Mapping[str, str]) -> Wanted | None:
+    """What a request says of its session, None without a session's id."""
+    identity = arguments.get("session_id", "")
+    if not identity:
+        return None
+    timeout = arguments.get("session_timeout") or str(TIMEOUT_DEFAULT_S)
+    if not timeout.isdecimal():
+        raise refused(INVALID_SESSION_TIMEOUT, f"Invalid session timeout: '{timeout}'", "INVALID_SESSION_TIMEOUT")
+    if int(timeout) > TIMEOUT_MAX_S:
+        text = f"Session timeout '{timeout}' is larger than the maximum session timeout, {TIMEOUT_MAX_S}"
+        raise refused(INVALID_SESSION_TIMEOUT, text, "INVALID_SESSION_TIMEOUT")
+    return Wanted(
+        identity,
+        int(timeout),
+        must_exist=arguments.get("session_check") == "1",
+        is_last=arguments.get("close_session") == "1",
+    )
 
 
 def _user(request: web.Request, arguments: Mapping[str, str]) -> str:

@@ -7,7 +7,9 @@ import errno
 import json
 import logging
 import tempfile
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -21,13 +23,15 @@ from mts_stream.local.gateway.errors import (
     BAD_ARGUMENTS,
     NOT_ENOUGH_SPACE,
     SYNTAX_ERROR,
+    TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     QueryError,
     refused,
 )
 from mts_stream.local.gateway.instance import INSTANCE_HEADER
-from mts_stream.local.gateway.policy import Policy, find_user
+from mts_stream.local.gateway.policy import READERS_AT_ONCE, READERS_MAX, Policy, User, find_user
 from mts_stream.local.gateway.request import BODY_BYTES_MAX, Query, query_id, read_query
+from mts_stream.local.gateway.sessions import Session, Sessions
 from mts_stream.local.gateway.sql import (
     Insert,
     changes_session,
@@ -75,6 +79,9 @@ class Server:
         self._engine = engine
         self._scratch = scratch
         self._policy = Policy(engine.settings, engine.table_functions)
+        self._sessions = Sessions(time.monotonic)
+        self._reader_turns = asyncio.Semaphore(READERS_AT_ONCE)
+        self._readers = 0
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -82,6 +89,10 @@ class Server:
         application.router.add_get("/ping", self._ping)
         application.router.add_route("*", "/", self._handle)
         return application
+
+    def close(self) -> None:
+        """End all sessions; to be called when nothing runs, and before the engine is closed."""
+        self._sessions.close()
 
     async def _ping(self, _: web.Request) -> web.Response:
         return web.Response(text="Ok.\n", headers={INSTANCE_HEADER: self._instance})
@@ -106,22 +117,46 @@ class Server:
         user = find_user(query.user)
         sql = query.sql + b"\n" + query.data if query.data else query.sql
         insert = split_insert(sql)
-        self._policy.check_statement(insert.head if insert else sql, user, may_write=query.may_write)
+        readonly = self._policy.readonly(query.settings, user, may_write=query.may_write)
+        self._policy.check_statement(insert.head if insert else sql, user, may_write=not readonly)
         settings = self._policy.settings(query.settings, user)
-        readonly = self._policy.readonly(user, may_write=query.may_write)
-        with self._data_file(insert) as file:
+        with self._data_file(insert) as file, self._session(user, query) as session:
             statement = Statement(
                 sql=_text(_from_file(insert, file) if insert and file else sql),
                 format=query.format,
                 params=query.params,
-                database=query.database,
+                database="" if keyword(sql) == b"USE" else query.database,
                 settings=settings,
+                asked=frozenset(query.settings),
                 readonly=readonly,
                 changes_session=changes_session(sql),
+                session=session,
             )
-            result = await self._engine.run(statement)
+            if session is not None and statement.changes_session:
+                self._sessions.check_room(session)
+            async with self._turn(user):
+                result = await self._engine.run(statement)
         rows = is_read(sql)
         return Answer(result, (output_format(sql) or query.format) if rows else None, written=keyword(sql) == b"INSERT")
+
+    def _session(self, user: User, query: Query) -> AbstractContextManager[Session | None]:
+        return nullcontext() if query.session is None else self._sessions.held(user.name, query.session)
+
+    @asynccontextmanager
+    async def _turn(self, user: User) -> AsyncIterator[None]:
+        """A reader waits here for its turn, so that the engine's queue is the writers'."""
+        if not user.reader:
+            yield
+            return
+        if self._readers >= READERS_MAX:
+            text = f"Too many simultaneous queries for user {user.name}. Current: {self._readers}"
+            raise refused(TOO_MANY_SIMULTANEOUS_QUERIES, text, "TOO_MANY_SIMULTANEOUS_QUERIES")
+        self._readers += 1
+        try:
+            async with self._reader_turns:
+                yield
+        finally:
+            self._readers -= 1
 
     def _data_file(self, insert: Insert | None) -> AbstractContextManager[IO[bytes] | None]:
         """The data of an insert in a file, because the engine takes text only; None when there is none."""

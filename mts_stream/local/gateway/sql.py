@@ -75,8 +75,9 @@ def keyword(sql: bytes) -> bytes:
 
 
 def is_read(sql: bytes) -> bool:
-    """Whether a statement by its first word only reads."""
-    return keyword(sql) in READ_KEYWORDS
+    """Whether a statement by its first word only reads; `WITH ... INSERT` does not."""
+    first = keyword(sql)
+    return first in READ_KEYWORDS and not (first == b"WITH" and _inserts(sql))
 
 
 def changes_session(sql: bytes) -> bool:
@@ -153,6 +154,15 @@ def _insert(sql: bytes, settings_start: int, format_word: Token, name: Token) ->
     # One line end, or one space, separates the name of the format from the data.
     data = re.sub(rb"\A[ \t]*\r?\n|\A ", b"", data, count=1)
     return Insert(sql[:head_end].strip(), settings, name.text, data)
+
+
+def _inserts(sql: bytes) -> bool:
+    depth = 0
+    for token in tokens(sql):
+        depth += (token.text == b"(") - (token.text == b")")
+        if depth == 0 and token.word == b"INSERT":
+            return True
+    return False
 
 
 def _has_before(sql: bytes, wanted: bytes, end: bytes) -> bool:

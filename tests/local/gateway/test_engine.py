@@ -122,6 +122,66 @@ async def test_too_many_queries_are_refused_and_not_queued_for_ever(tmp_path: Pa
     assert after == "1"
 
 
+async def test_readers_that_run_away_are_ended_and_hold_up_no_insert(tmp_path: Path) -> None:
+    """Eight queries of minutes each end at their bound; one more gets 202; inserts are stored meanwhile."""
+    part = gateway(tmp_path)
+    await part.start()
+    send(part.url, b"CREATE TABLE t (a Int64) ENGINE = MergeTree ORDER BY a")
+    endless = b"SELECT count() FROM numbers(1900000000) WHERE sipHash64(toString(number)) = 1"
+    with ThreadPoolExecutor(9) as pool:
+        asked = [
+            pool.submit(lambda: send(part.url, endless, user="mts_reader", max_execution_time="1")) for _ in range(9)
+        ]
+        stored = [send(part.url, b"INSERT INTO t VALUES (1)").status for _ in range(20)]
+        running = sum(not each.done() for each in asked)
+        codes = sorted(str(each.result().headers["X-ClickHouse-Exception-Code"]) for each in asked)
+    count = send(part.url, b"SELECT count() FROM t", user="mts_reader").text
+    await part.stop()
+
+    assert codes == ["159"] * 8 + ["202"]
+    assert (stored, count) == ([200] * 20, "20")
+    assert running > 0, "no insert was stored while readers ran"
+
+
+async def test_a_backup_is_one_moment_and_opens_again(tmp_path: Path) -> None:
+    """BACKUP while inserts of a thousand rows go on has none of them by half; another gateway opens it by RESTORE."""
+    first = gateway(tmp_path / "first")
+    await first.start()
+    send(first.url, b"CREATE DATABASE d")
+    send(first.url, b"CREATE TABLE d.t (batch Int64, a Int64) ENGINE = ReplacingMergeTree ORDER BY (batch, a)")
+    send(first.url, b"CREATE VIEW d.v AS SELECT count() AS rows FROM d.t FINAL")
+    with ThreadPoolExecutor(1) as pool:
+        insert = "INSERT INTO d.t SELECT {}, number FROM numbers(1000)"
+        stored = pool.submit(lambda: [send(first.url, insert.format(n).encode()).status for n in range(60)])
+        while send(first.url, b"SELECT count() FROM d.t").text == "0":
+            await asyncio.sleep(0.005)
+        made = send(first.url, b"BACKUP DATABASE d TO File('one')")
+        assert stored.result() == [200] * 60
+    send(first.url, b"DROP DATABASE d")
+    await first.stop()
+    second = gateway(tmp_path / "second")
+    shutil.copytree(tmp_path / "first" / "tables.backups", tmp_path / "second" / "tables.backups")
+    await second.start()
+    opened = send(second.url, b"RESTORE DATABASE d FROM File('one')")
+    by_batch = send(second.url, b"SELECT DISTINCT count() FROM d.t GROUP BY batch").text
+    rows = int(send(second.url, b"SELECT rows FROM d.v").text)
+    await second.stop()
+
+    assert "BACKUP_CREATED" in made.text
+    assert "RESTORED" in opened.text
+    assert by_batch == "1000"
+    assert 1000 <= rows <= 60_000
+
+
+@pytest.mark.parametrize("place", ["/etc/mts-backup", "../elsewhere"])
+async def test_a_backup_stays_where_backups_are(clickhouse: str, place: str) -> None:
+    """No other directory is written to, and a reader makes none at all."""
+    sql = f"BACKUP DATABASE default TO File('{place}')".encode()
+
+    assert send(clickhouse, sql).headers["X-ClickHouse-Exception-Code"] == "36"
+    assert send(clickhouse, sql, user="mts_reader").headers["X-ClickHouse-Exception-Code"] == "164"
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB, where the test may mount one."""

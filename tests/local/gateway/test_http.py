@@ -7,7 +7,7 @@ import subprocess
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -16,6 +16,7 @@ import pytest
 import zstandard
 
 TIMEOUT_S = 60
+Pack = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,39 @@ def test_parameters_settings_database_and_format_come_by_the_address(clickhouse:
     assert answer.headers["Content-Type"].startswith("application/x-ndjson")
 
 
+@pytest.mark.parametrize(
+    ("sql", "value", "text"),
+    [
+        ("SELECT {x:Int64} + 1", "41", "42"),
+        ("SELECT {x:Array(String)}[2]", "['a','b\\'c']", "b\\'c"),
+        ("SELECT {x:Nullable(Int8)} IS NULL", "\\N", "1"),
+        ("SELECT {x:Decimal(38, 18)}", "0.000000000000000001", "0.000000000000000001"),
+        ("SELECT {x:DateTime64(9, 'UTC')}", "2026-11-30 01:02:03.123456789", "2026-11-30 01:02:03.123456789"),
+        ("SELECT {x:Map(String, UInt8)}['k']", "{'k':7}", "7"),
+        ("SELECT count() FROM system.{x:Identifier}", "one", "1"),
+        ("SELECT {x:String}", "'; DROP TABLE t; --", "\\'; DROP TABLE t; --"),
+    ],
+)
+def test_parameters_have_types(clickhouse: str, sql: str, value: str, text: str) -> None:
+    """{name:Type} takes its value from param_name, by the rules of the type."""
+    assert send(clickhouse, sql.encode(), param_x=value).text == text
+
+
+def test_a_parameter_that_lacks_or_does_not_fit_is_refused(clickhouse: str) -> None:
+    """The code says which of both."""
+    assert send(clickhouse, b"SELECT {x:Int8}").headers["X-ClickHouse-Exception-Code"] == "456"
+    assert send(clickhouse, b"SELECT {x:Int8}", param_x="y").headers["X-ClickHouse-Exception-Code"] == "457"
+
+
+def test_a_writer_may_ask_to_only_read(clickhouse: str, table: str) -> None:
+    """readonly by the address holds for that request alone."""
+    for value in ("1", "2"):
+        refusal = send(clickhouse, f"INSERT INTO {table} VALUES (1, 'x')".encode(), readonly=value)
+        assert (refusal.status, refusal.headers["X-ClickHouse-Exception-Code"]) == (403, "164")
+    for _ in range(6):  # whichever connection they come to
+        assert send(clickhouse, f"INSERT INTO {table} VALUES (1, 'x')".encode()).status == 200
+
+
 def test_settings_and_databases_do_not_stay_on_a_connection(clickhouse: str) -> None:
     """What one request sets, by address or by statement, the next one does not see."""
     probe = "SELECT getSetting('max_block_size'), currentDatabase()"
@@ -191,18 +225,25 @@ def test_get_does_not_write(clickhouse: str, table: str, method: str) -> None:
     assert send(clickhouse, query=f"SELECT count() FROM {table}").text == "0"
 
 
-@pytest.mark.parametrize(
-    ("encoding", "pack"),
-    [("gzip", gzip.compress), ("lz4", lz4.frame.compress), ("zstd", zstandard.ZstdCompressor().compress)],
-)
-def test_packed_requests_and_answers(clickhouse: str, encoding: str, pack: object) -> None:
-    """A body may come packed, and a large answer goes packed to whom takes it."""
-    assert callable(pack)
-    body = pack(b"SELECT number FROM numbers(5000)")
-    answer = send(clickhouse, body, {"Content-Encoding": encoding, "Accept-Encoding": "gzip"})
+PACKED = [
+    ("gzip", gzip.compress, gzip.decompress),
+    ("lz4", lz4.frame.compress, lz4.frame.decompress),
+    (
+        "zstd",
+        zstandard.ZstdCompressor().compress,
+        lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+    ),
+]
 
-    assert answer.headers["Content-Encoding"] == "gzip"
-    assert gzip.decompress(answer.body).decode().splitlines() == [str(number) for number in range(5000)]
+
+@pytest.mark.parametrize(("encoding", "pack", "unpack"), PACKED)
+def test_packed_requests_and_answers(clickhouse: str, encoding: str, pack: Pack, unpack: Pack) -> None:
+    """A body may come packed, and a large answer goes packed to whom takes it."""
+    body = pack(b"SELECT number FROM numbers(5000)")
+    answer = send(clickhouse, body, {"Content-Encoding": encoding, "Accept-Encoding": encoding})
+
+    assert answer.headers["Content-Encoding"] == encoding
+    assert unpack(answer.body).decode().splitlines() == [str(number) for number in range(5000)]
 
 
 def test_a_damaged_body_gets_an_error_of_clickhouses_kind(clickhouse: str) -> None:

@@ -59,7 +59,23 @@ def test_get_never_writes() -> None:
         POLICY.check_statement(b"INSERT INTO t VALUES (1)", WRITER, may_write=False)
 
     assert refusal.value.code == 164
-    assert POLICY.readonly(WRITER, may_write=False) == 2
+    assert POLICY.readonly({}, WRITER, may_write=False) == 2
+
+
+@pytest.mark.parametrize(("asked", "post", "get"), [({}, 0, 2), ({"readonly": "2"}, 2, 2), ({"readonly": "1"}, 1, 1)])
+def test_a_writer_may_ask_to_only_read(asked: dict[str, str], post: int, get: int) -> None:
+    """`readonly` by the address holds for the request, and is no setting that stays on a connection."""
+    assert POLICY.readonly(asked, WRITER, may_write=True) == post
+    assert POLICY.readonly(asked, WRITER, may_write=False) == get
+    assert "readonly" not in POLICY.settings(asked, WRITER)
+
+
+def test_an_impossible_readonly_is_refused() -> None:
+    """It is 0, 1 or 2."""
+    with pytest.raises(QueryError) as refusal:
+        POLICY.readonly({"readonly": "3"}, WRITER, may_write=True)
+
+    assert refusal.value.code == 36
 
 
 @pytest.mark.parametrize("sql", [b"SELECT 1 INTO OUTFILE 'x'", b"SELECT * FROM Python(x)"])
@@ -111,7 +127,7 @@ def test_a_reader_narrows_its_bounds_and_chooses_how_results_look() -> None:
     assert settings["output_format_json_quote_64bit_integers"] == "0"
     assert settings["max_result_rows"] == "1000000"
     assert "readonly" not in settings
-    assert POLICY.readonly(READER, may_write=True) == 1
+    assert POLICY.readonly({"readonly": "0"}, READER, may_write=True) == 1
 
 
 def test_a_reader_sets_nothing_else() -> None:
