@@ -14,11 +14,12 @@ class RefusedError(Exception):
     """The engine's own words on what it does not answer."""
 
 
-def ask(url: str, sql: str, database: str = "default", user: str = "default") -> str:
+def ask(url: str, sql: str, database: str = "default", user: str = "default", password: str = "") -> str:
     """The answer's text; raises RefusedError."""
-    address = f"{url}/?{urllib.parse.urlencode({'database': database, 'user': user})}"
+    address = f"{url}/?{urllib.parse.urlencode({'database': database})}"
+    who = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
     try:
-        with urllib.request.urlopen(address, sql.encode(), timeout=ANSWER_S) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, sql.encode(), who), timeout=ANSWER_S) as answer:
             return answer.read().decode()
     except urllib.error.HTTPError as error:
         raise RefusedError(error.read().decode().strip()) from error
