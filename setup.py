@@ -13,6 +13,7 @@ from setuptools.errors import CCompilerError, PlatformError
 MODULES = (
     "mts_stream.domain.order_book_compiled",
     "mts_stream.domain.walker_compiled",
+    "mts_stream.sinks.scaled_compiled",
     "mts_stream.wire.depth_compiled",
 )
 

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import clickhouse_connect
 from clickhouse_connect.datatypes.base import ClickHouseType
-from clickhouse_connect.datatypes.registry import get_from_name
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 
 from mts_stream.errors import StoreError
 from mts_stream.settings import Settings
+from mts_stream.sinks.column_types import column_type
 
 CONNECT_TIMEOUT_S = 5
 CONNECTIONS_MAX = 8
@@ -144,7 +144,7 @@ class Store:
                 {"database": self.database},
             )
             for name, column, type_name in found:
-                self._types.setdefault(name, {})[column] = get_from_name(type_name)
+                self._types.setdefault(name, {})[column] = column_type(type_name)
         if table not in self._types:
             raise StoreError(f"table {self.database}.{table} does not exist; run `mts-stream migrate`")
         missing = [name for name in columns if name not in self._types[table]]

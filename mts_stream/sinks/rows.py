@@ -6,30 +6,21 @@
 | `mts.spreads` | `spreads_1s` | (`rejections_1s` is a view of it) |
 | `mts.funding` | `funding_rates` | |
 | `mts.quality` | `feed_quality` | |
+
+A decimal is the integer that its column holds (scaled.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from mts_stream.errors import BadRecordError
 from mts_stream.sinks.batching import Delivery
+from mts_stream.sinks.scaled import BPS_PLACES, FEE_PLACES, MONEY_PLACES, scaled
 from mts_stream.wire import topics
-from mts_stream.wire.results import parse_funding, parse_quality, parse_spread
-from mts_stream.wire.signals import (
-    AnyArbitrage,
-    ArbitrageClosed,
-    ArbitrageOpened,
-    BuyLeg,
-    FundingAnomaly,
-    SellLeg,
-    parse_signal,
-)
+from mts_stream.wire.quick import read_signal, read_spread
+from mts_stream.wire.results import parse_funding, parse_quality
 
 SOURCE = ("source_partition", "source_offset")
-MONEY_PLACES, FEE_PLACES, BPS_PLACES = 18, 12, 4
-DIGITS_MAX = {MONEY_PLACES: 38, FEE_PLACES: 18, BPS_PLACES: 18}
-
 _EDGES = (
     "edge_open_bps", "edge_high_bps", "edge_low_bps", "edge_close_bps", "edge_mean_bps",
     "net_bps_1k", "net_bps_10k", "net_bps_50k",
@@ -108,45 +99,50 @@ Values = tuple[str, tuple[Any, ...]]
 
 
 def _signal_rows(value: bytes | None) -> Iterator[Values]:
-    signal = parse_signal(value)
-    direction = "" if isinstance(signal, FundingAnomaly) else signal.direction  # that one is about one leg
+    signal = read_signal(value)
+    direction = getattr(signal, "direction", "")  # a funding anomaly is about one leg
     yield "signals", (
         signal.type, signal.pair, direction, signal.event_time_ns, signal.id, signal.schema_version,
         signal.emitted_ns, signal.expires_ns, signal.config_id, value,
     )  # fmt: skip
-    if isinstance(signal, AnyArbitrage):
+    if signal.type in _ARBITRAGE:
         yield from _opportunity_rows(signal)
 
 
-def _opportunity_rows(signal: AnyArbitrage) -> Iterator[Values]:
-    legs = [_leg(leg) for leg in signal.legs]
-    books = [_leg_book(leg) for leg in signal.legs]
-    rest = (*(_money(getattr(signal, name)) for name in _MONEY), _bps(signal.net_bps), _bps(signal.edge_bps))
-    end = (*_end(signal), signal.config_id)
+_ARBITRAGE = {"arbitrage.opened", "arbitrage.updated", "arbitrage.closed"}
+_amounts = attrgetter(*_MONEY)
+_edges = attrgetter(*_EDGES)
+
+
+def _opportunity_rows(signal: Any) -> Iterator[Values]:
+    buy, sell = signal.legs
+    buying, selling = _leg(buy), _leg(sell)
+    amounts = [scaled(text, MONEY_PLACES) for text in _amounts(signal)]
+    rest = (*amounts, scaled(signal.net_bps, BPS_PLACES), scaled(signal.edge_bps, BPS_PLACES), *_end(signal))
     yield "opportunity_events", (
         signal.pair, signal.direction, signal.event_time_ns, signal.opportunity_id, signal.event, signal.type,
-        *legs[0], *books[0], *legs[1], *books[1], *rest, *end,
+        *buying, *_leg_book(buy), *selling, *_leg_book(sell), *rest, signal.config_id,
     )  # fmt: skip
-    state = "closed" if isinstance(signal, ArbitrageClosed) else "open"
+    state = "closed" if signal.type == "arbitrage.closed" else "open"
     yield "opportunities", (
         signal.pair, signal.direction, signal.opportunity_id, signal.event, state, _opened_ns(signal),
-        signal.event_time_ns, *legs[0], *legs[1], *rest, *end,
+        signal.event_time_ns, *buying, *selling, *rest, signal.config_id,
     )  # fmt: skip
 
 
-def _leg(leg: BuyLeg | SellLeg) -> tuple[Any, ...]:
+def _leg(leg: Any) -> tuple[Any, ...]:
     return (
-        leg.venue, leg.market, leg.symbol, _money(leg.price), _money(leg.average_price),
-        _decimal(leg.fee_bps, FEE_PLACES), _money(leg.funding_rate),
+        leg.venue, leg.market, leg.symbol, scaled(leg.price, MONEY_PLACES), scaled(leg.average_price, MONEY_PLACES),
+        scaled(leg.fee_bps, FEE_PLACES), _money(leg.funding_rate),
     )  # fmt: skip
 
 
-def _leg_book(leg: BuyLeg | SellLeg) -> tuple[Any, ...]:
+def _leg_book(leg: Any) -> tuple[Any, ...]:
     return leg.next_funding_ns, leg.book_age_ms, leg.sequence, leg.message_id, leg.generation
 
 
-def _end(signal: AnyArbitrage) -> tuple[Any, ...]:
-    if not isinstance(signal, ArbitrageClosed):
+def _end(signal: Any) -> tuple[Any, ...]:
+    if signal.type != "arbitrage.closed":
         return None, None, None, None, None, []
     return (
         signal.reason, signal.duration_ns, signal.updates,
@@ -154,15 +150,15 @@ def _end(signal: AnyArbitrage) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _opened_ns(signal: AnyArbitrage) -> int | None:
-    if isinstance(signal, ArbitrageOpened):
-        return signal.event_time_ns
-    return signal.event_time_ns - signal.duration_ns if isinstance(signal, ArbitrageClosed) else None
+def _opened_ns(signal: Any) -> int | None:
+    if signal.type == "arbitrage.opened":
+        return int(signal.event_time_ns)
+    return int(signal.event_time_ns - signal.duration_ns) if signal.type == "arbitrage.closed" else None
 
 
 def _spread_rows(value: bytes | None) -> Iterator[Values]:
-    row = parse_spread(value)
-    edges = (_bps(getattr(row, name)) for name in _EDGES)
+    row = read_spread(value)
+    edges = [None if text is None else scaled(text, BPS_PLACES) for text in _edges(row)]
     yield "spreads_1s", (
         row.pair, row.direction, row.window_start_ns, *edges, row.valid_ms, row.evaluations, row.outcomes,
     )  # fmt: skip
@@ -188,28 +184,12 @@ def _quality_rows(value: bytes | None) -> Iterator[Values]:
     )  # fmt: skip
 
 
-def _money(text: str | None) -> Decimal | None:
-    return _decimal(text, MONEY_PLACES)
+def _money(text: str | None) -> int | None:
+    return None if text is None else scaled(text, MONEY_PLACES)
 
 
-def _bps(text: str | None) -> Decimal | None:
-    return _decimal(text, BPS_PLACES)
-
-
-_ONE = {places: Decimal(1).scaleb(-places) for places in DIGITS_MAX}
-_EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
-
-
-def _decimal(text: str | None, places: int) -> Decimal | None:
-    """The number rounded half-even to a column's places; BadRecordError `out_of_range` where it has no room."""
-    if text is None:
-        return None
-    if len(text) > _EXACT.prec:
-        raise BadRecordError("out_of_range", f"a number of {len(text)} characters")
-    number = Decimal(text).quantize(_ONE[places], context=_EXACT)
-    if len(number.as_tuple().digits) > DIGITS_MAX[places]:
-        raise BadRecordError("out_of_range", f"{text} has no room in {DIGITS_MAX[places]} digits, {places} of decimals")
-    return number
+def _bps(text: str | None) -> int | None:
+    return None if text is None else scaled(text, BPS_PLACES)
 
 
 _ROWS: dict[str, Callable[[bytes | None], Iterable[Values]]] = {

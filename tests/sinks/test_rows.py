@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections import Counter
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import pytest
@@ -11,16 +11,30 @@ import pytest
 from mts_stream.domain.engine import PartitionEngine
 from mts_stream.errors import BadRecordError
 from mts_stream.settings import load_settings
-from mts_stream.sinks.rows import COLUMNS, PRIMARY, Row, rows_of
+from mts_stream.sinks.rows import _AMOUNTS, _QUALITY_DECIMALS, COLUMNS, PRIMARY, Row, rows_of
+from mts_stream.sinks.scaled import BPS_PLACES, FEE_PLACES, MONEY_PLACES
 from mts_stream.wire import topics
 from mts_stream.wire.codec import decode_record, encode_message, topic_of
 from mts_stream.wire.results import BookQuality, ConnectionQuality
 from tests.sinks import messages
 
+EXACT = Context(prec=60)
+
 
 def named(row: Row) -> dict[str, Any]:
-    """A row by its columns."""
-    return dict(zip(COLUMNS[row.table], row.values, strict=True))
+    """A row by its columns, decimals as numbers again."""
+    values = dict(zip(COLUMNS[row.table], row.values, strict=True))
+    return {name: value if value is None else _number(name, value) for name, value in values.items()}
+
+
+def _number(name: str, value: Any) -> Any:
+    """Of a column of decimals the number that its integer stands for."""
+    if name.endswith("fee_bps"):
+        return Decimal(value).scaleb(-FEE_PLACES)
+    if "_bps" in name or name in _QUALITY_DECIMALS:
+        return Decimal(value).scaleb(-BPS_PLACES)
+    is_money = name in _AMOUNTS or name.endswith(("price", "rate", "_usd", "size_at_peak"))
+    return Decimal(value).scaleb(-MONEY_PLACES, EXACT) if is_money else value
 
 
 @pytest.mark.parametrize(
