@@ -131,9 +131,9 @@ class Settings(BaseSettings):
     worker_data_dir: Path = Path(".mts/worker")
 
     # Sink
-    sink_batch_rows: int = Field(5000, ge=1, le=100_000)
-    sink_batch_bytes: int = Field(8_388_608, ge=1024)
-    sink_batch_age_ms: int = Field(500, ge=10, le=60_000)
+    sink_batch_rows: int = Field(20_000, ge=1, le=100_000)
+    sink_batch_bytes: int = Field(33_554_432, ge=1024)
+    sink_batch_age_ms: int = Field(1000, ge=10, le=60_000)
     sink_retry_max_s: float = Field(30, gt=0)
     sink_web_port: Port = 6067
     sink_data_dir: Path = Path(".mts/sink")

@@ -19,6 +19,7 @@ from mts_stream.sinks.writer import Writer
 
 CLUSTER_RETRY_S = 1.0
 YIELD_S = 0.02
+BATCHES_UNDER_WAY_MAX = 4  # of a topic, while the next ones are read
 
 Records = Iterable[tuple[int, bytes | None]]  # transport.BatchRecord
 Commit = Callable[[str, Mapping[int, int]], Awaitable[None]]
@@ -63,39 +64,98 @@ class TopicSink:
         self._generation = generation
         self._left: Any = None  # the generation whose partitions were given back
         self._storing = asyncio.Lock()  # the agent and the clock take turns, so that offsets stay in order
+        self._under_way: set[asyncio.Task[None]] = set()  # batches that are being stored
+        self._failure: Exception | None = None
+        self._last: dict[int, asyncio.Task[None]] = {}  # of each partition, for the next one to wait for
 
     async def on_records(self, partition: int, records: Records, generation: Any) -> None:
-        """Take one fetched batch; returns when what it completed is stored. Raises StoreError."""
+        """Take one fetched batch; what it completes is being stored when this returns. Raises StoreError."""
         async with self._storing:
+            if self._is_past(generation):
+                return
             yielded_at = time.monotonic()
             for offset, value in records:
-                if generation == self._left or generation != self._generation():
-                    return
-                await self._store(self._batcher.on_event(Delivery(partition, offset, value), time.monotonic_ns()))
-                if time.monotonic() - yielded_at > YIELD_S:
+                done = self._batcher.on_event(Delivery(partition, offset, value), time.monotonic_ns())
+                is_long = time.monotonic() - yielded_at > YIELD_S
+                if not done and not is_long:
+                    continue
+                for batch in done:
+                    await self._room()
+                    if self._is_past(generation):  # while this waited
+                        return
+                    self._begin(batch)
+                if is_long:
                     await asyncio.sleep(0)
                     yielded_at = time.monotonic()
+                    if self._is_past(generation):
+                        return
         ROWS_HELD.labels(self.topic).set(len(self._batcher))
 
     async def on_time(self) -> None:
-        """Store what has waited long enough. Raises StoreError."""
+        """Store what has waited long enough, after what is under way. Raises StoreError."""
         async with self._storing:
-            await self._store(self._batcher.on_time(time.monotonic_ns()))
+            batches = self._batcher.on_time(time.monotonic_ns())
+            if batches:
+                await self.settled()
+            self._raise_failure()
+            await self._store(batches)
         ROWS_HELD.labels(self.topic).set(len(self._batcher))
+
+    async def settled(self) -> None:
+        """Return when nothing is under way any more. Raises StoreError."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        self._raise_failure()
 
     async def leave(self, within_s: float) -> None:
         """Store what is held, if that works out in time; forget the rest, and take no more of this generation."""
         try:
             async with asyncio.timeout(within_s), self._storing:
+                await self.settled()
                 await self._store(self._batcher.flush())
         except TimeoutError:
             log.warning("left_unstored", topic=self.topic, records=len(self._batcher), within_s=within_s)
         finally:
             self._left = self._generation()
             self._batcher.clear()
+            for task in self._under_way:
+                task.cancel()
+            self._under_way.clear()
+            self._last.clear()
+
+    def _is_past(self, generation: Any) -> bool:
+        return bool(generation == self._left or generation != self._generation())
+
+    async def _room(self) -> None:
+        """Return when few enough are under way."""
+        self._raise_failure()
+        while len(self._under_way) >= BATCHES_UNDER_WAY_MAX:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+            self._raise_failure()
+
+    def _begin(self, batch: Batch) -> None:
+        """Begin to store a batch; those of a partition one after the other."""
+        task = asyncio.create_task(self._store_after(self._last.get(batch.partition), batch))
+        self._last[batch.partition] = task
+        self._under_way.add(task)
+
+    async def _store_after(self, before: asyncio.Task[None] | None, batch: Batch) -> None:
+        if before is not None:
+            await before
+        await self._store([batch])
+
+    def _raise_failure(self) -> None:
+        """Let go of what is stored; what could not be stored ends this."""
+        done = {task for task in self._under_way if task.done()}
+        self._under_way -= done
+        self._last = {partition: task for partition, task in self._last.items() if task not in done}
+        for task in done:
+            task.result()
 
     async def _store(self, batches: list[Batch]) -> None:
         """Partitions side by side, the batches of one in their order; then one commit of all that is stored."""
+        if self._failure is not None:
+            raise self._failure  # nothing after it may be committed
         if not batches:
             return
         cluster_id = await self._cluster_id.get()
@@ -105,7 +165,8 @@ class TopicSink:
                 for group in by_partition(batches):
                     tasks.create_task(self._store_in_order(group, cluster_id, stored))
         except ExceptionGroup as failed:
-            raise failed.exceptions[0] from failed
+            self._failure = failed.exceptions[0]
+            raise self._failure from failed
         await self._commit(self.topic, stored)
 
     async def _store_in_order(self, batches: list[Batch], cluster_id: str, stored: dict[int, int]) -> None:

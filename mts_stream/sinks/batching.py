@@ -2,7 +2,8 @@
 
 partition 0   10 11 12 13 | 14 15 ...     a batch ends at `rows`,
 partition 1   7 8 | 20 21 ...             at a jump of offsets,
-                                          and all end when the topic holds `bytes` or its oldest is `age_ns` old
+                                          the largest ends when the topic holds `bytes`,
+                                          and each when its oldest record is `age_ns` old
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ class Delivery(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds: rows of one batch, bytes held of the topic, age of the oldest record held."""
+    """The bounds: rows of one batch, bytes held of the topic, age of a partition's oldest record."""
 
     rows: int
     bytes: int
@@ -66,8 +67,9 @@ class Batcher:
         self.topic = topic
         self.limits = limits
         self._held: dict[int, list[Delivery]] = {}
+        self._held_bytes: dict[int, int] = {}
         self._bytes = 0
-        self._oldest_ns: int | None = None
+        self._since_ns: dict[int, int] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._held.values()))
@@ -75,24 +77,29 @@ class Batcher:
     def on_event(self, delivery: Delivery, now_ns: int) -> list[Batch]:
         """Take one record; the batches that it completes, in the order of their offsets."""
         done: list[Batch] = []
-        held = self._held.get(delivery.partition)
+        partition = delivery.partition
+        held = self._held.get(partition)
         if held and held[-1].offset + 1 != delivery.offset:
-            done.append(self._close(delivery.partition))
-        self._held.setdefault(delivery.partition, []).append(delivery)
-        self._bytes += _size(delivery)
-        if self._oldest_ns is None:
-            self._oldest_ns = now_ns
-        if self._bytes >= self.limits.bytes:
-            return done + self.flush()
-        if len(self._held[delivery.partition]) >= self.limits.rows:
-            done.append(self._close(delivery.partition))
+            done.append(self._close(partition))
+            held = None
+        if held is None:
+            held = self._held[partition] = []
+            self._held_bytes[partition], self._since_ns[partition] = 0, now_ns
+        held.append(delivery)
+        size = len(delivery.value or b"")
+        self._held_bytes[partition] += size
+        self._bytes += size
+        if len(held) >= self.limits.rows:
+            done.append(self._close(partition))
+        elif self._bytes >= self.limits.bytes:
+            # Not all of them: few large batches cost ClickHouse much less than many small ones.
+            done.append(self._close(max(self._held_bytes, key=self._held_bytes.__getitem__)))
         return done
 
     def on_time(self, now_ns: int) -> list[Batch]:
-        """Everything held, once the oldest record is old enough."""
-        if self._oldest_ns is None or now_ns - self._oldest_ns < self.limits.age_ns:
-            return []
-        return self.flush()
+        """What is held of each partition whose oldest record is old enough."""
+        due_ns = now_ns - self.limits.age_ns
+        return [self._close(partition) for partition in sorted(self._held) if self._since_ns[partition] <= due_ns]
 
     def flush(self) -> list[Batch]:
         """Everything held."""
@@ -101,19 +108,14 @@ class Batcher:
     def clear(self) -> None:
         """Forget everything held: it will be read again."""
         self._held.clear()
+        self._held_bytes.clear()
+        self._since_ns.clear()
         self._bytes = 0
-        self._oldest_ns = None
 
     def _close(self, partition: int) -> Batch:
-        batch = Batch(self.topic, tuple(self._held.pop(partition)))
-        self._bytes -= sum(map(_size, batch.deliveries))
-        if not self._held:
-            self._oldest_ns = None
-        return batch
-
-
-def _size(delivery: Delivery) -> int:
-    return len(delivery.value or b"")
+        self._bytes -= self._held_bytes.pop(partition)
+        del self._since_ns[partition]
+        return Batch(self.topic, tuple(self._held.pop(partition)))
 
 
 def by_partition(batches: Iterable[Batch]) -> list[list[Batch]]:

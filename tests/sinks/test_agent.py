@@ -9,7 +9,7 @@ from faust.types import TP
 
 from mts_stream.errors import KafkaUnavailableError, StoreError
 from mts_stream.settings import load_settings
-from mts_stream.sinks.agent import ClusterId, SinkHealth, TopicSink, limits_of
+from mts_stream.sinks.agent import BATCHES_UNDER_WAY_MAX, ClusterId, SinkHealth, TopicSink, limits_of
 from mts_stream.sinks.batching import Batch, Limits
 
 SECOND_NS = 1_000_000_000
@@ -63,6 +63,7 @@ async def test_offsets_are_committed_after_their_rows_are_confirmed() -> None:
     """The commit names the next offset to read, and only of what is stored."""
     ground = Ground(rows=3)
     await ground.sink.on_records(0, records(10, 7), generation=1)
+    await ground.sink.settled()
 
     assert ground.writer.stored == [(0, 10, 12), (0, 13, 15)]
     assert ground.commits == [{0: 13}, {0: 16}]
@@ -119,14 +120,50 @@ async def test_nothing_of_a_generation_that_was_left_is_taken() -> None:
     ground.writer.gate.set()
     await stale
     await ground.sink.on_records(0, records(10, 4), generation=1)
+    await ground.sink.settled()
 
-    assert ground.writer.stored == [(0, 0, 1)]
+    assert ground.writer.stored == []
 
     ground.generation = 2
     await ground.sink.on_records(0, records(20, 2), generation=1)
-    await ground.sink.on_records(0, records(2, 2), generation=2)
-    assert ground.writer.stored == [(0, 0, 1), (0, 2, 3)]
-    assert ground.commits == [{0: 2}, {0: 4}]
+    await ground.sink.on_records(0, records(0, 2), generation=2)
+    await ground.sink.settled()
+    assert ground.writer.stored == [(0, 0, 1)]
+    assert ground.commits == [{0: 2}]
+
+
+async def test_the_next_records_are_read_while_batches_are_stored() -> None:
+    """So many batches may be under way, of one partition too, and no more; they are stored in their order."""
+    ground = Ground(rows=1)
+    ground.writer.gate.clear()
+    await ground.sink.on_records(0, records(0, BATCHES_UNDER_WAY_MAX), generation=1)
+    more = asyncio.create_task(ground.sink.on_records(1, records(0, 1), generation=1))
+    await ground.writer.waiting.wait()
+    await asyncio.sleep(0)
+    assert not more.done()
+    ground.writer.gate.set()
+    await more
+    await ground.sink.settled()
+
+    assert [first for partition, first, _ in ground.writer.stored if partition == 0] == [*range(BATCHES_UNDER_WAY_MAX)]
+    assert {1: 1} in ground.commits
+
+
+async def test_nothing_after_a_batch_that_failed_is_committed() -> None:
+    """Its partition's next batches wait for it, and fail with it."""
+    ground = Ground(rows=1)
+    ground.writer.error = StoreError("table t does not exist")
+    ground.writer.gate.clear()
+    await ground.sink.on_records(0, records(0, 2), generation=1)
+    ground.writer.gate.set()
+    await ground.writer.waiting.wait()
+    with pytest.raises(StoreError, match="does not exist"):
+        await ground.sink.settled()
+    ground.writer.error = None
+    await ground.sink.on_records(0, records(2, 1), generation=1)
+    with pytest.raises(StoreError, match="does not exist"):
+        await ground.sink.settled()
+    assert (ground.writer.stored, ground.commits) == ([], [])
 
 
 async def test_an_error_that_no_waiting_cures_is_raised_and_commits_nothing() -> None:
@@ -134,8 +171,9 @@ async def test_an_error_that_no_waiting_cures_is_raised_and_commits_nothing() ->
     ground = Ground(rows=1)
     ground.writer.error = StoreError("table t does not exist")
 
+    await ground.sink.on_records(0, records(0, 1), generation=1)
     with pytest.raises(StoreError, match="does not exist"):
-        await ground.sink.on_records(0, records(0, 1), generation=1)
+        await ground.sink.settled()
     assert ground.commits == []
 
 

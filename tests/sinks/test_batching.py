@@ -53,7 +53,7 @@ def test_a_batch_is_contiguous_offsets_of_one_partition_within_its_bounds(
 
 @given(STEPS)
 def test_what_is_held_stays_below_the_bytes(steps: list[tuple[int, int, int, int]]) -> None:
-    """One record may reach the bound; then everything goes."""
+    """One record may reach the bound; then the largest batch goes."""
     batcher = Batcher("t", LIMITS)
     held_bytes = 0
 
@@ -63,15 +63,25 @@ def test_what_is_held_stays_below_the_bytes(steps: list[tuple[int, int, int, int
         assert held_bytes < LIMITS.bytes
 
 
-def test_everything_goes_when_the_oldest_record_is_old_enough() -> None:
-    """A quiet partition's record waits no longer than a busy one's."""
+def test_a_batch_goes_when_its_oldest_record_is_old_enough() -> None:
+    """Each partition's by its own age, so that none goes smaller than it must."""
     batcher = Batcher("t", LIMITS)
     batcher.on_event(Delivery(0, 7, b""), 100)
     batcher.on_event(Delivery(1, 3, b""), 900)
 
     assert batcher.on_time(1099) == []
-    assert [(b.partition, b.first) for b in batcher.on_time(1100)] == [(0, 7), (1, 3)]
+    assert [(b.partition, b.first) for b in batcher.on_time(1100)] == [(0, 7)]
+    assert [(b.partition, b.first) for b in batcher.on_time(1900)] == [(1, 3)]
     assert batcher.on_time(10_000) == []
+
+
+def test_the_largest_batch_goes_when_the_bytes_are_reached() -> None:
+    """The others go on growing: few large inserts cost less than many small ones."""
+    batcher = Batcher("t", LIMITS)
+    sent = [batcher.on_event(Delivery(partition, offset, b"x" * 60), 0) for offset in (0, 1) for partition in (0, 1)]
+
+    assert [[(b.partition, b.first, b.last) for b in done] for done in sent] == [[], [], [], [(0, 0, 1)]]
+    assert len(batcher) == 2
 
 
 def test_the_age_begins_anew_with_the_next_record() -> None:
