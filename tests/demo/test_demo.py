@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import signal
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.demo.demo_process import DemoProcess
 
 pytestmark = pytest.mark.slow
 END_S_MAX = 10.0
+QUESTIONS = Path(__file__).parents[2] / "deploy" / "clickhouse" / "questions"
 
 
 BROKEN_RECORDS = (b"no envelope", b"{}", b'{"v":2}')
@@ -153,6 +156,32 @@ def running() -> Iterator[list[DemoProcess]]:
     yield started
     for process in started:
         process.end()
+
+
+def test_what_a_demo_stored_can_be_asked_afterwards(demo: Finished) -> None:
+    """`local up` on its directory, then curl: its opportunities are there, and every question has an answer."""
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("no curl here")
+    folder = ("--data", str(demo.data))
+    up = run("local", "up", *folder, "--kafka-port", "0", "--clickhouse-port", "0", "--json")
+    try:
+        assert up.returncode == 0, up.stderr
+        address = f"{json.loads(up.stdout)['clickhouse']}/?database=mts&user=mts_reader"
+
+        def asked(*data: str) -> str:
+            done = subprocess.run([curl, "-sS", "--fail-with-body", address, *data], capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        assert int(asked("--data-binary", "SELECT count() FROM arbitrage_opportunities")) > 0
+        answers = {path.stem: asked("--data-binary", f"@{path}") for path in sorted(QUESTIONS.glob("*.sql"))}
+    finally:
+        assert run("local", "down", *folder).returncode == 0
+    assert len(answers) >= 13
+    assert not {"opportunities_per_hour", "why_no_signal", "top_pairs", "survival"} - {
+        n for n, a in answers.items() if a
+    }
 
 
 @pytest.mark.parametrize(
