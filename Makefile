@@ -53,9 +53,10 @@ format: install ## Put the code into its form
 	$(BIN)/ruff format $(SOURCES)
 
 .PHONY: bench
-bench: install peers ## The job in nine engines, then the whole worker, each figure with its bar (40 min; ARGS="--quick": 15)
+bench: install peers ## The job in nine engines, the whole worker, the store: figures with bars (75 min; ARGS="--quick": 20)
 	$(BIN)/python -m tests.benchmarks.same_job $(ARGS)
 	$(BIN)/python -m tests.benchmarks.product $(ARGS)
+	$(BIN)/python -m tests.benchmarks.store $(ARGS)
 
 .PHONY: measure
 measure: install ## Measure our parts one by one, beside others (ARGS="-k engine" for some)

@@ -8,6 +8,8 @@ import json
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -54,30 +56,38 @@ FROM numbers({rows})
 """
 
 
-def asked(sql: str) -> tuple[float, int]:
+def asked(url: str, sql: str) -> tuple[float, int]:
     """Seconds and rows read, as the reader."""
     started = time.monotonic()
-    request = urllib.request.Request(f"{sys.argv[1]}/?{urlencode(READER)}", sql.encode())
+    request = urllib.request.Request(f"{url}/?{urlencode(READER)}", sql.encode())
     with urllib.request.urlopen(request, timeout=60) as answer:
         text = answer.read()
     return time.monotonic() - started, int(json.loads(text)["statistics"]["rows_read"])
 
 
-def main(url: str, millions: int) -> None:
-    """Make the rows, then ask."""
-    ask(url, f"DROP DATABASE IF EXISTS {DATABASE}")
-    asyncio.run(migrate(load_settings(clickhouse_url=url, clickhouse_database=DATABASE)))
+def times(url: str, millions: int, tell: Callable[[str], object]) -> dict[str, tuple[float, int]]:
+    """Make so many windows; gives each question's seconds, the better of two, and the rows that it read."""
+    ask(url, f"DROP DATABASE IF EXISTS {DATABASE} SYNC")
+    with redirect_stdout(sys.stderr):  # the log's
+        asyncio.run(migrate(load_settings(clickhouse_url=url, clickhouse_database=DATABASE)))
     rows = millions * 1_000_000
     for first in range(0, rows, CHUNK):
         ask(url, spreads(first, min(CHUNK, rows - first), rows), DATABASE)
+        tell(f"  {min(first + CHUNK, rows):,} windows stand")
     ask(url, events(rows // 1000), DATABASE)
-    print(f"| question, {millions} million windows | s | rows read |\n|---|---:|---:|")
-    for path in sorted(FOLDER.glob("*.sql")):
-        seconds, read = min(asked(path.read_text()) for _ in range(2))
-        print(f"| `{path.stem}` | {seconds:.2f} | {read:,} |", flush=True)
+    found = {path.stem: min(asked(url, path.read_text()) for _ in range(2)) for path in sorted(FOLDER.glob("*.sql"))}
     sizes = "SELECT table, round(sum(bytes_on_disk) / sum(rows), 1) FROM system.parts WHERE active"
-    print(ask(url, f"{sizes} AND database = '{DATABASE}' GROUP BY table"))
-    ask(url, f"DROP DATABASE {DATABASE}")
+    tell("  bytes a row: " + " ".join(ask(url, f"{sizes} AND database = '{DATABASE}' GROUP BY table").split()))
+    ask(url, f"DROP DATABASE {DATABASE} SYNC")
+    return found
+
+
+def main(url: str, millions: int) -> None:
+    """Measure and show, in Markdown."""
+    found = times(url, millions, lambda line: print(line, file=sys.stderr, flush=True))
+    print(f"| question, {millions} million windows | s | rows read |\n|---|---:|---:|")
+    for name, (seconds, read) in found.items():
+        print(f"| `{name}` | {seconds:.2f} | {read:,} |")
 
 
 if __name__ == "__main__":
