@@ -1,6 +1,7 @@
 """The gateway as a process: its end, its path, its port, and a full disk."""
 
 import asyncio
+import shutil
 import signal
 import socket
 import subprocess
