@@ -16,6 +16,7 @@ from mts_stream.agents.long_lived import LongLived
 from mts_stream.agents.market import Market
 from mts_stream.agents.outbox import Outbox
 from mts_stream.agents.partitions import EngineFactory, Partitions
+from mts_stream.agents.rebuilding import Rebuilder
 from mts_stream.domain.engine import PartitionEngine
 from mts_stream.domain.kernel import Kernel
 from mts_stream.kernels import kernel_in_use
@@ -43,11 +44,11 @@ def create_app(settings: Settings, new_engine: EngineFactory | None = None) -> W
         on_changelog_event=saved.on_changelog_event,
     )  # fmt: skip
     kernel = kernel_in_use(settings.kernel)
-    partitions = Partitions(new_engine or _engine(settings, kernel))
+    partitions = Partitions(new_engine := new_engine or _engine(settings, kernel))
     outbox = Outbox(lambda: results_producer(settings), settings.results_unsent_max)
     lag = EventLag(settings.max_lag_ms)
     app.health.details = lambda: {"lag_s": round(lag.max_s, 3), "late_partitions": lag.late}
-    market = Market(app, partitions, saved, outbox, lag, record_reader(kernel.name))
+    market = Market(app, partitions, saved, outbox, lag, record_reader(kernel.name), Rebuilder(settings, new_engine))
     long_lived = LongLived()
     checkpointer = Checkpointer(app, table, partitions, saved, outbox, settings.checkpoint_interval_s)
 

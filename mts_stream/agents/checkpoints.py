@@ -91,12 +91,13 @@ class SavedCheckpoints:
 
     def __init__(self) -> None:
         self._saved: dict[int, dict[bytes, Checkpoint]] = {}
+        self._lost: dict[int, set[str]] = {}  # keys whose newest one cannot be read
 
     async def on_changelog_event(self, event: Any) -> None:
         """Faust calls this for each record of the changelog while it recovers; what cannot be read is left out.
 
         So is what stands before it: the log may be committed beyond that one, and an engine that took it would lack
-        the records between the two. Its pair begins anew instead.
+        the records between the two. Its pair is rebuilt from the log instead (rebuilding.py).
         """
         message = event.message
         checkpoint = self._decode(message)
@@ -104,6 +105,7 @@ class SavedCheckpoints:
             self.note(message.partition, message.key, checkpoint)
         elif message.value is not None:
             self._saved.get(message.partition, {}).pop(message.key, None)
+            self._lost.setdefault(message.partition, set()).add(engine_key(message.key))
 
     def note(self, partition: int, key: bytes, checkpoint: Checkpoint) -> None:
         """This one stands in the changelog."""
@@ -111,6 +113,11 @@ class SavedCheckpoints:
         old = keys.get(key)
         if old is None or checkpoint.offset >= old.offset:
             keys[key] = checkpoint
+            self._lost.get(partition, set()).discard(engine_key(key))
+
+    def lost(self, partition: int) -> set[str]:
+        """The engine's keys of a partition whose newest checkpoint cannot be read."""
+        return set(self._lost.get(partition, ()))
 
     def of(self, partition: int) -> dict[bytes, Checkpoint]:
         """The checkpoints of a partition."""
@@ -118,8 +125,9 @@ class SavedCheckpoints:
 
     def keep_only(self, partitions: Iterable[int]) -> None:
         """Drop those of lost partitions; Faust reads them anew when such a partition comes back."""
-        for partition in set(self._saved) - set(partitions):
-            del self._saved[partition]
+        for known in (self._saved, self._lost):
+            for partition in set(known) - set(partitions):
+                del known[partition]
 
     def _decode(self, message: Any) -> Checkpoint | None:
         if message.value is None:
@@ -144,17 +152,19 @@ def ignore_checkpoint(partition: int, key: bytes, reason: str) -> None:
     log.error("checkpoint ignored", partition=partition, key=key.decode(errors="replace"), reason=reason)
 
 
-async def restore(partition: Partition, saved: dict[bytes, Checkpoint]) -> None:
-    """Give an engine its checkpoints, the clock's first; yields to the event loop in between."""
-    started = time.monotonic()
+async def restore(partition: Partition, saved: dict[bytes, Checkpoint]) -> set[str]:
+    """Give an engine its checkpoints, the clock's first, and return the keys of which it is damaged."""
+    started, lost = time.monotonic(), set()
     for key in sorted(saved, key=lambda k: (engine_key(k) != CLOCK, k)):
         try:
             partition.engine.restore(engine_key(key), saved[key].data())
         except ValueError as error:
             ignore_checkpoint(partition.number, key, str(error))
+            lost.add(engine_key(key))
         if time.monotonic() - started > YIELD_S:
             await asyncio.sleep(0)
             started = time.monotonic()
+    return lost
 
 
 class Checkpointer:

@@ -17,6 +17,7 @@ from mts_stream.agents.checkpoints import SavedCheckpoints, restore
 from mts_stream.agents.lag import EventLag
 from mts_stream.agents.outbox import Outbox, Outgoing
 from mts_stream.agents.partitions import Partition, Partitions
+from mts_stream.agents.rebuilding import Rebuilder
 from mts_stream.agents.results import Results, settle
 from mts_stream.errors import BadRecordError
 from mts_stream.log_limits import Limited
@@ -42,7 +43,7 @@ class Market:
 
     def __init__(
         self, app: Any, partitions: Partitions, saved: SavedCheckpoints, outbox: Outbox, lag: EventLag,
-        read: RecordReader = decode_record,
+        read: RecordReader = decode_record, rebuilder: Rebuilder | None = None,
     ) -> None:  # fmt: skip
         self._app = app
         self._partitions = partitions
@@ -50,6 +51,7 @@ class Market:
         self._outbox = outbox
         self._lag = lag
         self._read = read
+        self._rebuilder = rebuilder
         self._dead_letter_lines = Limited(every_s=DEAD_LETTER_LINE_S)
         self._owed = asyncio.Event()
         self._holes: dict[TP, tuple[int, float]] = {}  # offsets that did not arrive, and since when
@@ -103,14 +105,17 @@ class Market:
         """The partition as we left it, or anew from its checkpoints where it is new or was another's meanwhile."""
         partition = self._partitions.get(number)
         if partition is None or (partition.generation != generation and partition.is_behind(begin)):
-            partition = await self._open(number)
+            partition = await self._open(number, begin)
         partition.generation = generation
         return partition
 
-    async def _open(self, number: int) -> Partition:
+    async def _open(self, number: int, begin: int | None) -> Partition:
         saved = self._saved.of(number)
         partition = self._partitions.open(number)
-        await restore(partition, saved)
+        lost = await restore(partition, saved) | self._saved.lost(number)
+        if lost and begin and self._rebuilder is not None:
+            for key, snapshot in (await self._rebuilder.snapshots(number, lost, begin)).items():
+                partition.engine.restore(key, snapshot)
         log.info("partition opened", partition=number, checkpoints=len(saved))
         return partition
 

@@ -80,7 +80,8 @@ def results_producer(settings: Settings) -> Any:
     return Producer(producer_config(settings, **limits), logger=None)
 
 
-def _unavailable(settings: Settings, error: object) -> KafkaUnavailableError:
+def unavailable(settings: Settings, error: object) -> KafkaUnavailableError:
+    """What to raise where Kafka does not answer: it names the servers and the variable."""
     where = settings.kafka_bootstrap_servers
     return KafkaUnavailableError(
         f"Kafka does not answer at {where} (KAFKA_BOOTSTRAP_SERVERS): {error}; "
@@ -101,7 +102,7 @@ def create_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[
     deadline = time.monotonic() + ANSWER_S
     while len(_standing(settings, admin, wanted)) < len(wanted):
         if time.monotonic() > deadline:
-            raise _unavailable(settings, "topics that were created are not to be seen")
+            raise unavailable(settings, "topics that were created are not to be seen")
         time.sleep(SHOWN_POLL_S)
     return created
 
@@ -132,7 +133,7 @@ def _create(settings: Settings, admin: AdminClient, missing: Iterable[Topic]) ->
             created.append(name)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise _unavailable(settings, error.args[0].str()) from error
+                raise unavailable(settings, error.args[0].str()) from error
     return sorted(created)
 
 
@@ -146,14 +147,14 @@ def cluster_id(settings: Settings) -> str:
     try:
         return str(AdminClient(client_config(settings)).list_topics(timeout=ANSWER_S).cluster_id)
     except KafkaException as error:
-        raise _unavailable(settings, error.args[0].str()) from error
+        raise unavailable(settings, error.args[0].str()) from error
 
 
 def _partition_counts(settings: Settings, admin: AdminClient) -> dict[str, int]:
     try:
         metadata = admin.list_topics(timeout=ANSWER_S)
     except KafkaException as error:
-        raise _unavailable(settings, error.args[0].str()) from error
+        raise unavailable(settings, error.args[0].str()) from error
     return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
 
@@ -214,7 +215,7 @@ class Reader:
             self.ahead = sum(end.offset - start.offset for start, end in behind)
             return starts
         except KafkaException as error:
-            raise _unavailable(self.settings, error.args[0].str()) from error
+            raise unavailable(self.settings, error.args[0].str()) from error
 
     def _offsets_at(self, partitions: list[TopicPartition], timestamp_ms: int) -> list[TopicPartition]:
         """One request for all partitions; waits while one has no leader, as in a topic's first moments."""
@@ -229,7 +230,7 @@ class Reader:
             if problem is None:
                 return found
             if problem.code() not in LEADERLESS or time.monotonic() > deadline:
-                raise _unavailable(self.settings, problem.str())
+                raise unavailable(self.settings, problem.str())
             time.sleep(LEADER_WAIT_S)
 
     def poll(self, timeout_s: float) -> list[Record]:
@@ -307,7 +308,7 @@ def group_members(settings: Settings, group: str) -> int:
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return 0
-        raise _unavailable(settings, error.args[0].str()) from error
+        raise unavailable(settings, error.args[0].str()) from error
 
 
 def committed_offsets(settings: Settings, group: str, topic: str) -> dict[int, int]:
@@ -330,7 +331,7 @@ class GroupOffsets:
         try:
             answer = self._consumer.committed([TopicPartition(*each) for each in self._partitions], timeout=ANSWER_S)
         except KafkaException as error:
-            raise _unavailable(self.settings, error.args[0].str()) from error
+            raise unavailable(self.settings, error.args[0].str()) from error
         return {(tp.topic, tp.partition): tp.offset for tp in answer if tp.offset >= 0}
 
     def close(self) -> None:

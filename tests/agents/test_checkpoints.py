@@ -184,6 +184,7 @@ async def test_a_checkpoint_that_cannot_be_read_is_counted_and_left_out(value: b
     await saved.on_changelog_event(changelog(b"c", None))
 
     assert list(saved.of(0)) == [b"b"]
+    assert saved.lost(0) == {"a"}
     assert metrics.CHECKPOINTS_IGNORED._value.get() == before + 1
 
 
@@ -196,6 +197,18 @@ async def test_checkpoints_of_lost_partitions_are_dropped() -> None:
     saved.keep_only([1, 2])
 
     assert (saved.of(0), len(saved.of(1))) == ({}, 1)
+
+
+async def test_a_pair_with_a_later_checkpoint_is_not_lost() -> None:
+    """What cannot be read counts only while nothing newer stands; it goes with its partition."""
+    saved = SavedCheckpoints()
+    for key in (b"a", b"b", b"@0"):
+        await saved.on_changelog_event(changelog(key, b"\xff"))
+    await saved.on_changelog_event(changelog(b"a", saved_value(3)))
+
+    assert (saved.lost(0), saved.lost(1)) == ({"b", "@"}, set())
+    saved.keep_only([1])
+    assert saved.lost(0) == set()
 
 
 async def test_what_was_written_is_known() -> None:
@@ -230,7 +243,7 @@ async def test_a_snapshot_that_is_damaged_is_named_and_left_out() -> None:
     before = metrics.CHECKPOINTS_IGNORED._value.get()
     partition = Partition(0, CountingEngine())
 
-    await restore(partition, saved)
+    assert await restore(partition, saved) == {"a", "c"}
 
     assert partition.engine.pairs == {"b": CountingPair(5, None, 2)}
     assert metrics.CHECKPOINTS_IGNORED._value.get() == before + 2
