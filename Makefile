@@ -25,7 +25,12 @@ demo: install ## The whole dataflow on this machine; Ctrl-C ends it (ARGS="--dur
 .PHONY: test
 test: install chromium ## Every test, on real Kafka, ClickHouse engine, sockets and browser; coverage floor 90 %
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --durations=10 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" --cov --cov-report=term \
+	  --durations=10 $(ARGS)
+
+.PHONY: long
+long: install ## The tests that `make test` leaves out: whole demos, kills and disks of which it has shorter ones (5 min)
+	$(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
 
 .PHONY: conformance
 conformance: install ## Books against the venues' own under every fault and 200 seeds of mixed ones, models, a million damaged frames

@@ -43,6 +43,7 @@ def test_every_result_is_one_row_whatever_happens(
     check(seen)
 
 
+@pytest.mark.long
 def test_a_full_disk_is_waited_out(make_broker: Callable[[Path], KafkaBroker], tmp_path: Path, runs: list[str]) -> None:
     """The sink says why it waits, and goes on by itself when there is room; nothing is lost."""
     with small_disk_at(tmp_path / "tables", DISK_MB), Ground(make_broker(tmp_path), tmp_path, FIRST_SEED) as ground:

@@ -138,6 +138,7 @@ def test_a_recording_needs_a_kafka_directory_without_records(demo: Finished, tmp
     assert again.left() == []
 
 
+@pytest.mark.long
 def test_a_kept_directory_is_taken_up_again(demo: Finished) -> None:
     """A second run counts its own records, and all results of both."""
     again = DemoProcess("--duration", 1, "--pairs", 3, "--data", demo.data)
@@ -190,7 +191,7 @@ def test_what_a_demo_stored_can_be_asked_afterwards(demo: Finished) -> None:
         ("starting Kafka", signal.SIGINT, {130}),
         ("Kafka and ClickHouse answer", signal.SIGTERM, {130}),
         ('"ready"', signal.SIGINT, {0}),
-        ("ending:", signal.SIGHUP, {0}),
+        pytest.param("ending:", signal.SIGHUP, {0}, marks=pytest.mark.long),
     ],
 )
 def test_a_signal_ends_it_within_ten_seconds(moment: str, signum: int, codes: set[int]) -> None:
@@ -242,6 +243,7 @@ def gone(demo: DemoProcess) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_of_two_workers_one_may_be_killed() -> None:
     """Both are shown with their partitions; the other takes over, and nothing is lost, doubled or false."""
     demo = DemoProcess("--duration", 15, "--pairs", 3, "--seed", 5, "--workers", 2, PARTITIONS="4")

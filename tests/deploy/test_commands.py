@@ -53,6 +53,7 @@ def rows(settings: Settings, query: str) -> int:
         return int(answer.read())
 
 
+@pytest.mark.long
 def test_the_deployment_runs(settings: Settings, start: Start) -> None:
     """In the order that depends_on states: topics and migrations complete, then all others become healthy; each ends
     within its grace period, with code 0 and without a traceback."""

@@ -60,6 +60,7 @@ def test_a_pair_whose_checkpoint_breaks_is_rebuilt_from_the_log(settings: Settin
     assert Sent.of(settings).results == Expected.of(settings).results
 
 
+@pytest.mark.long
 def test_a_pair_of_which_the_log_has_no_more_begins_anew(settings: Settings, tmp_path: Path) -> None:
     """Its older checkpoints, which are good, lack what was committed since: it has to wait for its next listing."""
     lines = capture("random-a")

@@ -72,6 +72,7 @@ def test_every_result_becomes_a_row_once_and_soon(settings: Settings, sink: Sink
     assert caught_up(settings)
 
 
+@pytest.mark.long
 def test_a_killed_sink_loses_and_doubles_nothing(settings: Settings, tmp_path: Path) -> None:
     """kill -9 twice in mid-stream: in the end every distinct message is one row under FINAL."""
     everything = messages.everything("random-a")

@@ -19,7 +19,7 @@ def test_a_missing_package_is_told_in_one_line(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setitem(sys.modules, package, None)
 
     with pytest.raises(LocalPartError, match=r"`chdb`.*pip install 'mts-stream\[local\]'"):
-        Engine(tmp_path / "tables")
+        Engine(tmp_path / "tables", tmp_path / "backups")
     with pytest.raises(LocalPartError, match=r"jgo.*pip install 'mts-stream\[local\]'"):
         kafka_jars(LineView(print), cache=tmp_path)
     with pytest.raises(LocalPartError, match=r"`lz4`"):
