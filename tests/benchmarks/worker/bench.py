@@ -64,10 +64,13 @@ class Drove(NamedTuple):
 class Load:
     """A log on its way into Kafka; leaving the block ends it."""
 
-    def __init__(self, kafka: str, pairs: int, rates: tuple[tuple[float, int], ...], *, paced: bool) -> None:
+    def __init__(
+        self, kafka: str, pairs: int, rates: tuple[tuple[float, int], ...], *, paced: bool, lines: int | None
+    ) -> None:
         text = ",".join(f"{rate}x{count}" for rate, count in rates)
         command = [sys.executable, "-m", "tests.benchmarks.worker.driving", f"--pairs={pairs}", f"--rates={text}",
-                   f"--kafka={kafka}", *(["--paced"] if paced else [])]  # fmt: skip
+                   f"--kafka={kafka}", *(["--paced"] if paced else []),
+                   *([f"--lines={lines}"] if lines else [])]  # fmt: skip
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         os.sched_setaffinity(self._process.pid, OTHERS_CORE)
         with suppress(PermissionError):  # then it waits for the broker now and then, and the run may be void
@@ -136,9 +139,9 @@ class Bench:
         os.sched_setaffinity(worker.process.pid, WORKER_CORE)
         return worker
 
-    def load(self, pairs: int, *rates: tuple[float, int], paced: bool) -> Load:
-        """A log that is rendered and begins soon: so many records a second, so many of them."""
-        return Load(self.settings.kafka_bootstrap_servers, pairs, rates, paced=paced)
+    def load(self, pairs: int, *rates: tuple[float, int], paced: bool, lines: int | None = None) -> Load:
+        """A log that is rendered and begins soon: so many records a second, so many of them; `lines` as in raw_log."""
+        return Load(self.settings.kafka_bootstrap_servers, pairs, rates, paced=paced, lines=lines)
 
     def handled(self, worker: Worker, records: float) -> Handled:
         """Return when a worker has handled so many; gives how many there are by then."""

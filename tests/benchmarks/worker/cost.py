@@ -17,6 +17,7 @@ from tests.integration.worker_parts import caught_up, end_offsets, read, until
 RECORDED_PER_S = 60  # what the recorded pair brings: event time runs as fast as it did
 WARM_LINES = 60  # by then every book is valid
 FEW, MANY = 10, 800
+TURNS = 2  # so often MANY see the lines that they see: FEW see the same ones, more often
 
 
 def throughput(bench: Bench) -> list[Figure]:
@@ -63,17 +64,18 @@ def in_process(settings: Settings) -> float:
 def pairs(bench: Bench) -> list[Figure]:
     """The same rows and status records for a message of 800 pairs as of ten, as fast as the worker goes.
 
-    Each pair brings 60 records in a second of event time, however many there are. What is counted begins when all books
+    Each pair brings 60 records in a second of event time, however many there are, and all bring the same lines of the
+    recording, whose parts cost more or less by their edges. What is counted begins when all books
     are valid and lasts longer than checkpoints take for a round.
     """
     count = 80_000 if bench.quick else 600_000
-    costs, notes = {}, []
+    costs, notes, lines = {}, [], count // MANY // TURNS
     for number in (FEW, MANY):
         bench.clean()
         with bench.worker() as worker:
             worker.ready()
             rate, warm = number * RECORDED_PER_S, number * WARM_LINES
-            with bench.load(number, (rate, warm + count), paced=False) as load:
+            with bench.load(number, (rate, warm + count), paced=False, lines=lines) as load:
                 begun = bench.handled(worker, warm)
                 load.drove()
                 ended = bench.handled(worker, bench.logged())

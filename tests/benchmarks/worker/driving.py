@@ -59,13 +59,15 @@ def rendering_s(pairs: int, rates: list[tuple[float, int]]) -> float:
     return (time.perf_counter() - began_s) / len(some) * count * RENDER_SHARE + RENDER_MORE_S
 
 
-def rendered(pairs: int, rates: list[tuple[float, int]], *, paced: bool) -> tuple[Rendered, int]:
+def rendered(
+    pairs: int, rates: list[tuple[float, int]], *, paced: bool, lines_max: int | None = None
+) -> tuple[Rendered, int]:
     """A log and its first record's time: with a schedule one that is not over before all is rendered."""
     expected_s = rendering_s(pairs, rates) if paced else 0.0
     for _ in range(RENDER_TRIES):
         began_ns = time.time_ns()
         begin_ns = began_ns + round(expected_s * NS_PER_S)
-        records = Rendered(log(pairs, begin_ns, rates))
+        records = Rendered(log(pairs, begin_ns, rates, lines_max))
         if not paced or time.time_ns() < begin_ns:
             return records, begin_ns
         expected_s = (time.time_ns() - began_ns) / NS_PER_S * RENDER_SHARE + RENDER_MORE_S
@@ -137,10 +139,11 @@ def main() -> None:
         "--rates", required=True, help="records a second and how many of them: 8000x480000,40000x2400000"
     )
     parser.add_argument("--paced", action="store_true")
+    parser.add_argument("--lines", type=int, help="of a pair, then its recording begins again")
     given = parser.parse_args()
     rates = [(float(rate), int(count)) for rate, _, count in (r.partition("x") for r in given.rates.split(","))]
     gc.disable()  # millions of objects that stay
-    records, begin_ns = rendered(given.pairs, rates, paced=given.paced)
+    records, begin_ns = rendered(given.pairs, rates, paced=given.paced, lines_max=given.lines)
     _tell({"begin_ns": begin_ns, "end_ns": begin_ns + records.due_ns[-1]})
     _tell(Driver(given.kafka, records, begin_ns).run(paced=given.paced))
 

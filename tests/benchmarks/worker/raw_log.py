@@ -80,9 +80,12 @@ def _is_sound(line: bytes) -> bool:
     return True
 
 
-def log(pairs: int, begin_ns: int, rates: list[tuple[float, int]]) -> Iterator[Due]:
-    """Records at rates: so many a second, so many of them. `begin_ns` is the time of the first."""
-    lines, number, after_ns, alive = templates(), 0, 0, 0
+def log(pairs: int, begin_ns: int, rates: list[tuple[float, int]], lines_max: int | None = None) -> Iterator[Due]:
+    """Records at rates: so many a second, so many of them. `begin_ns` is the time of the first.
+
+    With `lines_max` the recording begins again after so many lines of a pair.
+    """
+    lines, number, after_ns, alive = templates()[:lines_max], 0, 0, 0
     for rate, count in rates:
         first, since_ns = number, after_ns
         for number in range(first, first + count):
