@@ -21,7 +21,7 @@ GIVEN = {name: os.environ.get(f"CLICKHOUSE_{name}", "") for name in ("URL", "USE
 FOLDER = Path(__file__).parent / "javascript"
 MODULES = Path(__file__).parents[2] / "build" / "clients" / "javascript"
 NODE_MIN = 20
-INSTALL_S = 120
+INSTALL_S = 90
 CLIENTS = {kind.name: kind for kind in (*PYTHON, Curl, JavaScript)}
 
 
@@ -58,13 +58,14 @@ def node_program() -> list[str]:
     shutil.copy(FOLDER / "client.mjs", program)
     if not (MODULES / "node_modules").is_dir() or not stamp.exists() or stamp.read_text() != wanted:
         shutil.copy(FOLDER / "package.json", stamp)
-        options = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-        done = subprocess.run(
-            [npm, "install", *options], cwd=MODULES, capture_output=True, text=True, timeout=INSTALL_S
-        )
-        if done.returncode != 0:
-            stamp.unlink()
-            pytest.skip(f"npm could not install the client: {done.stderr.strip()[-300:]}")
+        options = ["--fetch-retries=0", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+        try:
+            subprocess.run(
+                [npm, "install", *options], cwd=MODULES, capture_output=True, text=True, timeout=INSTALL_S, check=True
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            shutil.rmtree(MODULES)  # half of it would be taken for all the next time
+            pytest.skip(f"npm could not install the client: {str(error.stderr).strip()[-300:]}")
     return [node, str(program)]
 
 
