@@ -5,14 +5,11 @@ Each test process starts its own, once, and only when a test asks for it; both d
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import subprocess
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,34 +18,16 @@ from mts_stream.local.clickhouse import ClickHouseGateway
 from mts_stream.local.download_view import LineView
 from mts_stream.local.jars import format_template, kafka_jars
 from mts_stream.local.java import find_java
+from tests.background import Background
 
 TEST_HEAP_MB = 256
 TEST_MEMORY_BYTES = 600_000_000
-START_TIMEOUT_S = 300.0  # a first run downloads the broker
-
-
-class _Loop:
-    """An event loop in a thread that lives as long as the session, so that children outlive the test's own loop."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="parts", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(START_TIMEOUT_S)
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 @pytest.fixture(scope="session")
-def _parts_loop() -> Iterator[_Loop]:
-    loop = _Loop()
-    yield loop
-    loop.close()
+def _parts_loop() -> Iterator[Background]:
+    with Background() as loop:
+        yield loop
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +71,7 @@ def small_disk_at(path: Path, size_mb: int) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def kafka(
-    _parts_loop: _Loop, make_broker: Callable[[Path], KafkaBroker], tmp_path_factory: pytest.TempPathFactory
+    _parts_loop: Background, make_broker: Callable[[Path], KafkaBroker], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of a real Apache Kafka broker, shared by the tests of this process: use topics of your own."""
     broker = make_broker(tmp_path_factory.mktemp("kafka"))
@@ -102,7 +81,7 @@ def kafka(
 
 
 @pytest.fixture(scope="session")
-def clickhouse(_parts_loop: _Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def clickhouse(_parts_loop: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real ClickHouse gateway, shared by the tests of this process: use databases of your own."""
     path = tmp_path_factory.mktemp("clickhouse")
     gateway = ClickHouseGateway(path / "tables", log_path=path / "clickhouse.log", memory_bytes=TEST_MEMORY_BYTES)

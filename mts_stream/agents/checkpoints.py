@@ -90,8 +90,7 @@ class SavedCheckpoints:
     """
 
     def __init__(self) -> None:
-        self._saved: dict[int, dict[bytes, Checkpoint]] = {}
-        self._lost: dict[int, set[str]] = {}  # keys whose newest one cannot be read
+        self._saved: dict[int, dict[bytes, Checkpoint | None]] = {}  # None: the newest one cannot be read
 
     async def on_changelog_event(self, event: Any) -> None:
         """Faust calls this for each record of the changelog while it recovers; what cannot be read is left out.
@@ -104,8 +103,7 @@ class SavedCheckpoints:
         if checkpoint is not None:
             self.note(message.partition, message.key, checkpoint)
         elif message.value is not None:
-            self._saved.get(message.partition, {}).pop(message.key, None)
-            self._lost.setdefault(message.partition, set()).add(engine_key(message.key))
+            self._saved.setdefault(message.partition, {})[message.key] = None
 
     def note(self, partition: int, key: bytes, checkpoint: Checkpoint) -> None:
         """This one stands in the changelog."""
@@ -113,21 +111,19 @@ class SavedCheckpoints:
         old = keys.get(key)
         if old is None or checkpoint.offset >= old.offset:
             keys[key] = checkpoint
-            self._lost.get(partition, set()).discard(engine_key(key))
 
     def lost(self, partition: int) -> set[str]:
         """The engine's keys of a partition whose newest checkpoint cannot be read."""
-        return set(self._lost.get(partition, ()))
+        return {engine_key(key) for key, saved in self._saved.get(partition, {}).items() if saved is None}
 
     def of(self, partition: int) -> dict[bytes, Checkpoint]:
         """The checkpoints of a partition."""
-        return self._saved.get(partition, {})
+        return {key: saved for key, saved in self._saved.get(partition, {}).items() if saved is not None}
 
     def keep_only(self, partitions: Iterable[int]) -> None:
         """Drop those of lost partitions; Faust reads them anew when such a partition comes back."""
-        for known in (self._saved, self._lost):
-            for partition in set(known) - set(partitions):
-                del known[partition]
+        for partition in set(self._saved) - set(partitions):
+            del self._saved[partition]
 
     def _decode(self, message: Any) -> Checkpoint | None:
         if message.value is None:

@@ -162,16 +162,16 @@ class _Batch:
 
     async def run(self, records: list[BatchRecord]) -> int:
         """Handle the records; gives the newest event time among them, 0 where none has one."""
-        owing, waiting, yielded_at = self._engine.owing, self._results.waiting, time.monotonic()
+        owing, results, yielded_at = self._engine.owing, self._results, time.monotonic()
         for offset, value in records:
             self._on_record(offset, value)
             if owing:
                 self._settle(next(iter(owing)))
-            if len(waiting) >= SEND_AT_ONCE or time.monotonic() - yielded_at > YIELD_S:
-                await self._results.send()
+            if len(results.waiting) >= SEND_AT_ONCE or time.monotonic() - yielded_at > YIELD_S:
+                await results.send()
                 await asyncio.sleep(0)
                 yielded_at = time.monotonic()
-        await self._results.send()
+        await results.send()
         self._count()
         return self._newest_ns
 

@@ -8,10 +8,7 @@ from mts_stream import metrics
 from mts_stream.agents.outbox import Outbox, Outgoing
 from mts_stream.agents.partitions import Partition
 from mts_stream.domain.messages import Message, SignalMessage, SpreadWindow
-from mts_stream.wire import topics
 from mts_stream.wire.codec import encode_message, headers_of, key_of, topic_of
-
-NO_HEADERS: list[tuple[str, bytes]] = []
 
 
 class Results:
@@ -28,17 +25,16 @@ class Results:
     def add(self, messages: Iterable[Message]) -> None:
         """The engine said these."""
         for message in messages:
-            if isinstance(message, SpreadWindow):  # nearly all of them
-                topic, headers, emitted_ns = topics.SPREADS, NO_HEADERS, None
+            topic, emitted_ns = topic_of(message), None
+            self._by_topic[topic] += 1
+            if isinstance(message, SpreadWindow):
                 for outcome, count in message.outcomes.items():
                     self._outcomes[outcome] += count
-            else:
-                topic, headers, emitted_ns = topic_of(message), headers_of(message), None
-                if isinstance(message, SignalMessage):
-                    emitted_ns = time.time_ns()
-                    self._stale[message.type] += message.expires_ns <= emitted_ns
-            self._by_topic[topic] += 1
-            self.waiting.append(Outgoing(topic, key_of(message), encode_message(message, emitted_ns), headers))
+            elif isinstance(message, SignalMessage):
+                emitted_ns = time.time_ns()
+                self._stale[message.type] += message.expires_ns <= emitted_ns
+            value = encode_message(message, emitted_ns)
+            self.waiting.append(Outgoing(topic, key_of(message), value, headers_of(message)))
 
     def put(self, record: Outgoing) -> None:
         """Another record that goes the same way."""
@@ -46,8 +42,7 @@ class Results:
 
     async def send(self) -> None:
         """Hand them to the outbox."""
-        out = self.waiting.copy()
-        self.waiting.clear()
+        out, self.waiting = self.waiting, []
         await self._outbox.send(self._partition, out)
 
     def count(self) -> None:

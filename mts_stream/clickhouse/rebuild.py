@@ -23,20 +23,13 @@ from mts_stream.logs import get_logger
 from mts_stream.settings import Settings
 from mts_stream.sinks.batching import Batch, Batcher, Delivery, Limits
 from mts_stream.sinks.clickhouse import Store
-from mts_stream.sinks.rows import COLUMNS, rows_of
+from mts_stream.sinks.rows import COLUMNS, FEEDS, Row, by_table, rows_of
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import Reader, Record, group_members
 
 LOCK_WAIT_S = 120.0
 CHUNK_RECORDS = 2000
 BATCH_NS_MAX = 10**18  # a batch ends by its rows and bytes alone: nobody waits for it
-FEEDS = {
-    topics.SIGNALS: ("signals", "opportunity_events", "opportunities"),
-    topics.SPREADS: ("spreads_1s",),
-    topics.FUNDING: ("funding_rates",),
-    topics.QUALITY: ("feed_quality",),
-}
-"""The tables that each topic fills."""
 
 OnProgress = Callable[[int, int], None]
 log = get_logger(__name__)
@@ -140,18 +133,15 @@ class _Filling:
     async def _store(self, batches: list[Batch]) -> None:
         for batch in batches:
             await self.lock.renew()
-            by_table: dict[str, list[tuple[object, ...]]] = {}
+            rows: list[Row] = []
             for delivery in batch.deliveries:
                 try:
-                    found = rows_of(batch.topic, delivery)
+                    rows += rows_of(batch.topic, delivery)
                 except BadRecordError:
                     self.refused += 1
-                    continue
-                for row in found:
-                    by_table.setdefault(row.table, []).append(row.values)
-            for table in self._fresh.keys() & by_table.keys():
-                token = f"rebuild-{batch.token(self._run)}"
-                await self.store.insert(self._fresh[table], COLUMNS[table], by_table[table], token)
+            tables, token = by_table(rows), f"rebuild-{batch.token(self._run)}"
+            for table in self._fresh.keys() & tables.keys():
+                await self.store.insert(self._fresh[table], COLUMNS[table], tables[table], token)
 
 
 def _take(records: Iterator[Record]) -> list[Record]:

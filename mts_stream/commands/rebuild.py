@@ -28,10 +28,11 @@ def rebuild(since: str | None, tables: tuple[str, ...], as_json: bool) -> None:
     """
     from mts_stream.clickhouse import rebuild as rebuilding
     from mts_stream.logs import configure_logging
+    from mts_stream.sinks.rows import FEEDS
 
     settings = load_settings()
     configure_logging(settings, "rebuild")
-    known = [table for filled in rebuilding.FEEDS.values() for table in filled]
+    known = [table for filled in FEEDS.values() for table in filled]
     for table in tables:
         if table not in known:
             raise UsageError(f"--table {table}: there are {', '.join(known)}")

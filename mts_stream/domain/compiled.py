@@ -28,9 +28,14 @@ def digest() -> str:
     return made.hexdigest()
 
 
+def python_is_chosen() -> bool:
+    """Whether KERNEL=python leaves out what is compiled, for what is chosen when a module is loaded."""
+    return os.environ.get("KERNEL", "").lower() == "python"
+
+
 def problem() -> str:
     """Why Python runs the sources themselves; "" where their compiled form counts."""
-    if os.environ.get("KERNEL", "").lower() == "python":
+    if python_is_chosen():
         return "KERNEL=python"
     made = FOLDER / DIGEST
     if not made.exists():

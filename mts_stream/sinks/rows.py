@@ -74,12 +74,15 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "feed_quality": (*_QUALITY, *_QUALITY_FIGURES, *_QUALITY_MAPS, *_QUALITY_DECIMALS, *SOURCE),
 }  # fmt: skip
 
-PRIMARY = {
-    topics.SIGNALS: "signals",
-    topics.SPREADS: "spreads_1s",
-    topics.FUNDING: "funding_rates",
-    topics.QUALITY: "feed_quality",
+FEEDS = {
+    topics.SIGNALS: ("signals", "opportunity_events", "opportunities"),
+    topics.SPREADS: ("spreads_1s",),
+    topics.FUNDING: ("funding_rates",),
+    topics.QUALITY: ("feed_quality",),
 }
+"""The tables that each topic fills, its primary one first."""
+
+PRIMARY = {topic: tables[0] for topic, tables in FEEDS.items()}
 
 
 class Row(NamedTuple):
@@ -87,6 +90,14 @@ class Row(NamedTuple):
 
     table: str
     values: tuple[Any, ...]
+
+
+def by_table(rows: Iterable[Row]) -> dict[str, list[tuple[Any, ...]]]:
+    """The values of rows, by their tables."""
+    tables: dict[str, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        tables.setdefault(row.table, []).append(row.values)
+    return tables
 
 
 def rows_of(topic: str, delivery: Delivery) -> list[Row]:

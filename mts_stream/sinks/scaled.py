@@ -4,11 +4,11 @@
 asks `scaled_in_python`, which is the reference.
 """
 
-import os
 import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
+from mts_stream.domain.compiled import python_is_chosen
 from mts_stream.errors import BadRecordError
 from mts_stream.wire.signals import DECIMAL_PATTERN
 
@@ -37,7 +37,7 @@ def scaled_in_python(text: str, places: int) -> int:
 
 
 def _chosen() -> Callable[[str, int], int]:
-    if os.environ.get("KERNEL", "").lower() == "python":
+    if python_is_chosen():
         return scaled_in_python
     try:
         from mts_stream.sinks.scaled_compiled import scaled

@@ -10,7 +10,7 @@ from mts_stream.logs import get_logger
 from mts_stream.metrics import DEAD_LETTERS, INSERT_RETRIES, INSERTS, ROWS_REFUSED, ROWS_STORED, STORE_UP
 from mts_stream.sinks.batching import Batch, Delivery
 from mts_stream.sinks.clickhouse import RowsRefusedError, Store, StoreUnavailableError
-from mts_stream.sinks.rows import COLUMNS, PRIMARY, Row, rows_of
+from mts_stream.sinks.rows import COLUMNS, PRIMARY, Row, by_table, rows_of
 from mts_stream.wire.codec import dead_letter
 
 RETRY_FIRST_S = 0.1
@@ -64,7 +64,7 @@ class Writer:
 
         The primary table, which refuses nothing that the others take, comes last: a refused message has no row at all.
         """
-        tables = _by_table(rows)
+        tables = by_table(rows)
         primary = PRIMARY[batch.topic]
         try:
             await _all_of(self._insert(table, values, token) for table, values in tables.items() if table != primary)
@@ -138,10 +138,3 @@ async def _all_of(inserts: Iterable[Awaitable[None]]) -> None:
 
 def _rows(batch: Batch) -> list[Row]:
     return [row for delivery in batch.deliveries for row in rows_of(batch.topic, delivery)]
-
-
-def _by_table(rows: Sequence[Row]) -> dict[str, list[tuple[object, ...]]]:
-    tables: dict[str, list[tuple[object, ...]]] = {}
-    for row in rows:
-        tables.setdefault(row.table, []).append(row.values)
-    return tables

@@ -12,16 +12,21 @@ from typing import Annotated, Literal
 import msgspec
 
 from mts_stream.wire.results import SpreadRow, parse_spread
-from mts_stream.wire.signals import NS_MAX, AnySignal, parse_signal
+from mts_stream.wire.signals import (
+    CONFIG_ID_PATTERN,
+    DIRECTION_PATTERN,
+    NS_MAX,
+    OPPORTUNITY_ID_PATTERN,
+    AnySignal,
+    parse_signal,
+)
 
-DIRECTION_PATTERN = re.compile(r"[a-z0-9]+:(perp|spot)>[a-z0-9]+:(perp|spot)")
-CONFIG_ID_PATTERN = re.compile(r"[0-9a-f]{64}")
 KNOWN_MAX = 4096
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=NS_MAX)]
 Sequence = Annotated[int, msgspec.Meta(ge=-NS_MAX, le=NS_MAX)]
-OpportunityId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", max_length=36)]
+OpportunityId = Annotated[str, msgspec.Meta(pattern=OPPORTUNITY_ID_PATTERN, max_length=36)]
 Decimal = str
 
 
@@ -145,9 +150,9 @@ def read_signal(value: bytes | None) -> QuickOpen | QuickClosed | AnySignal:
 
 @lru_cache(KNOWN_MAX)
 def _is_direction(text: str) -> bool:
-    return DIRECTION_PATTERN.fullmatch(text) is not None
+    return re.fullmatch(DIRECTION_PATTERN, text) is not None
 
 
 @lru_cache(KNOWN_MAX)
 def _is_config_id(text: str) -> bool:
-    return CONFIG_ID_PATTERN.fullmatch(text) is not None
+    return re.fullmatch(CONFIG_ID_PATTERN, text) is not None

@@ -16,6 +16,9 @@ SCHEMA_VERSION = 1
 NS_MAX = 2**63 - 1
 
 # A plain decimal: no exponent, no leading or trailing zeros, no minus before zero.
+DIRECTION_PATTERN = r"^[a-z0-9]+:(perp|spot)>[a-z0-9]+:(perp|spot)$"
+OPPORTUNITY_ID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+CONFIG_ID_PATTERN = r"^[0-9a-f]{64}$"
 DECIMAL_PATTERN = r"^(0|-?(0\.[0-9]*[1-9]|[1-9][0-9]*(\.[0-9]*[1-9])?))$"
 
 DecimalString = Annotated[str, Field(pattern=DECIMAL_PATTERN)]
@@ -23,9 +26,9 @@ Ns = Annotated[int, Field(ge=0, le=NS_MAX)]
 Count = Annotated[int, Field(ge=0, le=NS_MAX)]
 Name = Annotated[str, Field(min_length=1)]
 Market = Literal["perp", "spot"]
-Direction = Annotated[str, Field(pattern=r"^[a-z0-9]+:(perp|spot)>[a-z0-9]+:(perp|spot)$")]
-OpportunityId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-ConfigId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Direction = Annotated[str, Field(pattern=DIRECTION_PATTERN)]
+OpportunityId = Annotated[str, Field(pattern=OPPORTUNITY_ID_PATTERN)]
+ConfigId = Annotated[str, Field(pattern=CONFIG_ID_PATTERN)]
 
 
 class WireModel(BaseModel):

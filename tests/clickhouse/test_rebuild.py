@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer
 
-from mts_stream.clickhouse.rebuild import FEEDS, Outcome, rebuild
+from mts_stream.clickhouse.rebuild import Outcome, rebuild
 from mts_stream.clickhouse.runner import migrate
 from mts_stream.errors import UsageError
 from mts_stream.settings import Settings
-from mts_stream.sinks.rows import COLUMNS
+from mts_stream.sinks.rows import COLUMNS, FEEDS
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import client_config, group_members, send_all
 from tests.cli.running import run

@@ -1,7 +1,5 @@
 """What the engines run on: a real broker of their own, the log in a topic, and what each of them sent."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +13,10 @@ from mts_stream.local.jars import format_template, kafka_jars
 from mts_stream.local.java import find_java
 from mts_stream.settings import load_settings
 from mts_stream.wire.kafka import Reader, client_config, producer_config
+from tests.background import Background
 from tests.benchmarks.same_job.log import Message
 
 HEAP_MB = 512
-START_TIMEOUT_S = 300.0
 TOPIC = "job.raw"
 
 
@@ -29,17 +27,12 @@ def broker(directory: Path, tell: "LineView") -> Iterator[str]:
         directory / "kafka", java=find_java(), jars=kafka_jars(tell), log_path=directory / "kafka.log",
         heap_mb=HEAP_MB, template=format_template(),
     )  # fmt: skip
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(made.start(), loop).result(START_TIMEOUT_S)
-        yield made.address
-    finally:
-        asyncio.run_coroutine_threadsafe(made.stop(), loop).result(START_TIMEOUT_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with Background() as loop:
+        try:
+            loop.run(made.start())
+            yield made.address
+        finally:
+            loop.run(made.stop())
 
 
 class Ground:

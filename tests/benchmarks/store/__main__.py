@@ -14,12 +14,13 @@ from pathlib import Path
 
 from mts_stream.local.download_view import LineView
 from tests.benchmarks.same_job.ground import broker
-from tests.benchmarks.store.ground import Bench, gateway, tell
+from tests.benchmarks.store.ground import Bench, gateway
 from tests.benchmarks.store.latency import latency
 from tests.benchmarks.store.memory import memory
 from tests.benchmarks.store.questions import questions
 from tests.benchmarks.store.sizes import sizes
 from tests.benchmarks.store.throughput import throughput
+from tests.benchmarks.worker.bench import tell
 from tests.benchmarks.worker.figures import Figure
 
 FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -18,21 +17,16 @@ from mts_stream.local.clickhouse import ClickHouseGateway
 from mts_stream.settings import Settings, load_settings
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import send_all
+from tests.background import Background
 from tests.benchmarks.store.results import NS_PER_S, Made
 from tests.clickhouse.asking import RefusedError, ask
 from tests.integration.sink_parts import SinkProcess, clean, until
 from tests.integration.worker_parts import admin_client, group_gone
 
-START_S = 60.0
 DEADLINE_S = 900.0
 POLL_S = 0.02
 SEND_AT_ONCE = 50_000
 MIB = 1 << 20
-
-
-def tell(line: str) -> None:
-    """Progress, to people."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class Bench(NamedTuple):
@@ -81,17 +75,12 @@ def forget_offsets(settings: Settings) -> None:
 def gateway(directory: Path) -> Iterator[str]:
     """The URL of a gateway that ends with the block, with the memory that `mts-stream local up` gives it."""
     part = ClickHouseGateway(directory / "tables", log_path=directory / "clickhouse.log")
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(part.start(), loop).result(START_S)
-        yield part.url
-    finally:
-        asyncio.run_coroutine_threadsafe(part.stop(), loop).result(START_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with Background() as loop:
+        try:
+            loop.run(part.start())
+            yield part.url
+        finally:
+            loop.run(part.stop())
 
 
 def number(settings: Settings, sql: str) -> int:
@@ -125,11 +114,6 @@ def wait_for_rows(settings: Settings, table: str, count: int) -> float:
 def resident_mib(sink: SinkProcess) -> float:
     """The sink's resident memory."""
     return psutil.Process(sink.process.pid).memory_info().rss / MIB
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process so far."""
-    return sum(psutil.Process(pid).cpu_times()[:2])
 
 
 def checksum(settings: Settings, table: str) -> str:

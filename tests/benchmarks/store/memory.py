@@ -4,8 +4,9 @@ import threading
 import time
 from statistics import median
 
-from tests.benchmarks.store.ground import Bench, ready, resident_mib, tell
+from tests.benchmarks.store.ground import Bench, ready, resident_mib
 from tests.benchmarks.store.latency import Paced
+from tests.benchmarks.worker.bench import tell
 from tests.benchmarks.worker.figures import Figure
 from tests.integration.sink_parts import clean
 

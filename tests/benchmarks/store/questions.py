@@ -1,6 +1,7 @@
 """Each question over many rows: seconds, and rows read."""
 
-from tests.benchmarks.store.ground import Bench, tell
+from tests.benchmarks.store.ground import Bench
+from tests.benchmarks.worker.bench import tell
 from tests.benchmarks.worker.figures import Figure
 from tests.clickhouse.question_times import times
 

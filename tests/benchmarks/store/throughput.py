@@ -20,14 +20,13 @@ from tests.benchmarks.store.ground import (
     Bench,
     begin_ns,
     checksum,
-    cpu_s,
     forget_offsets,
     ready,
     rows,
-    tell,
     wait_for_rows,
 )
 from tests.benchmarks.store.results import spreads
+from tests.benchmarks.worker.bench import cpu_s, tell
 from tests.benchmarks.worker.figures import Figure
 from tests.integration.sink_parts import SinkProcess
 
