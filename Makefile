@@ -112,7 +112,7 @@ $(STAMP): requirements.lock pyproject.toml setup.py $(KERNEL_SOURCES)
 	@echo "Installing $$(grep -c == requirements.lock) packages; the first time takes a minute or two"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python setup.py --quiet build_ext --inplace 2>&1 | grep '^mts-stream:' >&2 || true
+	@$(BIN)/python setup.py --quiet build_ext --inplace --parallel 2 2>&1 | grep '^mts-stream:' >&2 || true
 	@touch $(STAMP)
 
 .PHONY: chromium

@@ -79,21 +79,16 @@ class OptionalBuild(build_ext):
             say(error)
 
 
-try:
-    from Cython.Build import cythonize
-except ImportError as error:
-    say(error)
-    extensions = []
-else:
-    sources = [Extension(name, [name.replace(".", "/") + ".pyx"], optional=True) for name in MODULES]
-    extensions = cythonize(sources, build_dir="build/cython", quiet=True)
-
-domain_names = {SHARED, *(f"mts_stream.domain.{name}" for name in FORM.MODULES)}
+extensions: list[Extension] = []
 domain: list[Extension] = []
-if {"build_ext", "bdist_wheel"} & set(sys.argv):  # it takes a minute; other commands need not know it
+domain_names = {SHARED, *(f"mts_stream.domain.{name}" for name in FORM.MODULES)}
+if {"build_ext", "bdist_wheel"} & set(sys.argv):  # it takes minutes; other commands need not know it
     try:
+        from Cython.Build import cythonize
         from mypyc.build import mypycify
 
+        sources = [Extension(name, [name.replace(".", "/") + ".pyx"], optional=True) for name in MODULES]
+        extensions = cythonize(sources, build_dir="build/cython", quiet=True)
         domain = mypycify(
             ["--follow-imports=silent", *(f"mts_stream/domain/{name}.py" for name in FORM.MODULES)],
             group_name=SHARED.removesuffix("__mypyc"), target_dir="build/mypyc", opt_level="2",
@@ -101,4 +96,5 @@ if {"build_ext", "bdist_wheel"} & set(sys.argv):  # it takes a minute; other com
     except (ImportError, SystemExit) as error:
         say(error)
 
-setup(ext_modules=[*extensions, *domain], cmdclass={"build_ext": OptionalBuild})
+# The domain first: it is the longest, and what runs beside it (`build_ext --parallel`) is done before it.
+setup(ext_modules=[*domain, *extensions], cmdclass={"build_ext": OptionalBuild})
