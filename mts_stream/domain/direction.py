@@ -136,7 +136,7 @@ class Direction:
         costs = self.judge.costs(now_ns)
         buy = LegMoment(self.buy, "buy", self.buy.best_ask, amounts.buy_notional, costs.buy_fee, now_ns)
         sell = LegMoment(self.sell, "sell", self.sell.best_bid, amounts.sell_notional, costs.sell_fee, now_ns)
-        return Terms(((buy, sell), amounts, edge, self.judge.scale))
+        return Terms((buy, sell), amounts, edge, self.judge.scale)
 
     def snapshot(self) -> dict[str, Any]:
         """As JSON data."""

@@ -17,6 +17,7 @@ CACHED_NUMBERS_MAX = 1 << 16
 CACHED_SCALES_MAX = 1 << 10
 _ROUNDING = Context(prec=400)
 _POWERS: list[int] = [10**power for power in range(DECIMALS + 1)]
+_without_right = str.rstrip  # called by this name it is Python's own; that of mypyc looks each character up
 
 
 def scaled(text: str) -> int:
@@ -88,10 +89,17 @@ def round_half_even(numerator: int, denominator: int) -> int:
 
 def plain(value: int, decimals: int) -> str:
     """value / 10^decimals as a plain decimal string: no exponent, no trailing zeros, no negative zero."""
+    while decimals > DECIMALS:  # amounts have seventy decimals, nearly all of them zeros that need not be written
+        shorter, rest = divmod(value, SCALE)
+        if rest:
+            break
+        value, decimals = shorter, decimals - DECIMALS
     sign, digits = ("-", str(-value)) if value < 0 else ("", str(value))
-    digits = digits.rjust(decimals + 1, "0")
-    whole, tail = digits[: len(digits) - decimals], digits[len(digits) - decimals :].rstrip("0")
-    return f"{sign}{whole}.{tail}" if tail else f"{sign}{whole}"
+    if len(digits) <= decimals:
+        digits = digits.rjust(decimals + 1, "0")
+    point = len(digits) - decimals
+    tail: str = _without_right(digits[point:], "0")
+    return f"{sign}{digits[:point]}.{tail}" if tail else f"{sign}{digits[:point]}"
 
 
 def plain_ratio(numerator: int, denominator: int) -> str:

@@ -173,7 +173,7 @@ def _amounts(judge: Judge, walked: Walk, now_ns: int) -> Amounts:
 
 def _texts(amounts: Amounts, evaluation: Evaluation, scale: PairScale) -> dict[str, Any]:
     assert evaluation.edge is not None, "a walk has an edge"
-    texts = Terms(((), amounts, evaluation.edge, scale)).texts
+    texts = Terms((), amounts, evaluation.edge, scale).texts
     return {name: value for name, value in texts.items() if name != "legs"}
 
 

@@ -22,12 +22,13 @@ class Payments(NamedTuple):
     rate: int
 
 
-class Sum(NamedTuple):
-    """Rates added up, and the times for which that holds: from a time until before another."""
+class Sum:
+    """Rates added up, and for what that holds: a listed interval, and times from one until before another."""
 
-    from_ns: int
-    until_ns: int
-    rates: int
+    __slots__ = ("from_ns", "listed_hours", "rates", "until_ns")
+
+    def __init__(self, listed_hours: int | None, from_ns: int, until_ns: int, rates: int) -> None:
+        self.listed_hours, self.from_ns, self.until_ns, self.rates = listed_hours, from_ns, until_ns, rates
 
 
 def break_even_ns(payments: Iterable[Payments], until_ns: int, cost: int, unit: int) -> int | None:
@@ -61,7 +62,7 @@ class LegFunding:
         self.next_ns: int | None = None
         self.interval_hours: int | None = None
         self.received_ns: int | None = None
-        self._sums: dict[tuple[int | None, int], Sum] = {}
+        self._sums: dict[int, Sum] = {}  # by horizon
 
     def on_update(self, update: FundingUpdate, rate: int | None) -> bool:
         """Take over what was stated; says whether anything changed."""
@@ -96,13 +97,13 @@ class LegFunding:
 
     def rates_until(self, listed_interval_hours: int | None, after_ns: int, horizon_ns: int) -> int:
         """The sum of rates (10^-18) over the settlements in (after, after + horizon], always at the latest rate."""
-        kept = self._sums.get((listed_interval_hours, horizon_ns))
-        if kept is not None and kept.from_ns <= after_ns < kept.until_ns:
+        kept = self._sums.get(horizon_ns)
+        if kept is not None and kept.from_ns <= after_ns < kept.until_ns and kept.listed_hours == listed_interval_hours:
             return kept.rates
         first_ns, interval_ns, rate = self.payments(listed_interval_hours, after_ns, 1)
         count = max(0, (after_ns + horizon_ns - first_ns) // interval_ns + 1)
         until_ns = min(first_ns, first_ns + count * interval_ns - horizon_ns)
-        self._sums[listed_interval_hours, horizon_ns] = Sum(after_ns, until_ns, rate * count)
+        self._sums[horizon_ns] = Sum(listed_interval_hours, after_ns, until_ns, rate * count)
         return rate * count
 
     def payments(self, listed_interval_hours: int | None, after_ns: int, sign: int) -> Payments:

@@ -25,7 +25,7 @@ class Leg:
 
     __slots__ = (
         "_funding_age_max_ns", "_look", "_silent_after_ns", "_watch", "book", "directions", "factors", "funding",
-        "instrument", "listed", "name", "quality", "repeats", "silent", "state", "walked",
+        "instrument", "is_perp", "listed", "name", "quality", "repeats", "silent", "state", "walked",
     )  # fmt: skip
 
     def __init__(
@@ -50,14 +50,10 @@ class Leg:
     def list_as(self, instrument: Instrument, scale: PairScale) -> None:
         """Take over the registry's newest word on this leg."""
         self.instrument = instrument
+        self.is_perp = instrument.market == "perp"  # it pays funding
         self.factors = UnitFactors.of(instrument, scale)
         self.listed = True
         self.forget_look()
-
-    @property
-    def is_perp(self) -> bool:
-        """Whether the leg pays funding."""
-        return self.instrument.market == "perp"
 
     @property
     def best_ask(self) -> int:

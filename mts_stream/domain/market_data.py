@@ -18,7 +18,10 @@ RecordName = str | tuple[str, str, str, str, int, int]  # a message id, or the p
 
 def message_id(name: RecordName) -> str:
     """A record's id, `venue/market/symbol/conn/gen/seq`; it takes time, and most are never read."""
-    return name if isinstance(name, str) else "/".join(map(str, name))
+    if isinstance(name, str):
+        return name
+    venue, market, symbol, conn, gen, seq = name
+    return f"{venue}/{market}/{symbol}/{conn}/{gen}/{seq}"
 
 
 @dataclass(slots=True, init=False)

@@ -6,7 +6,7 @@ Numbers with decimals are plain decimal strings, times are Unix ns.
 from dataclasses import dataclass
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class LegQuote:
     """One leg of an opportunity: touch and walked price in unit prices, cost, funding, and the book behind it."""
 
@@ -23,6 +23,16 @@ class LegQuote:
     sequence: int
     message_id: str
     generation: int
+
+    def __init__(  # written out, as that of SpreadWindow
+        self, venue: str, market: str, symbol: str, side: str, price: str, average_price: str, fee_bps: str,
+        funding_rate: str | None, next_funding_ns: int | None, book_age_ms: int, sequence: int, message_id: str,
+        generation: int,
+    ) -> None:  # fmt: skip
+        self.venue, self.market, self.symbol, self.side, self.price = venue, market, symbol, side, price
+        self.average_price, self.fee_bps, self.funding_rate = average_price, fee_bps, funding_rate
+        self.next_funding_ns, self.book_age_ms, self.sequence = next_funding_ns, book_age_ms, sequence
+        self.message_id, self.generation = message_id, generation
 
 
 @dataclass(slots=True)

@@ -165,12 +165,17 @@ class PairEngine:
         return self._judge(changed, update.origin, out)
 
     def _leg_of(self, origin: Origin) -> Leg:
-        leg = self.legs.get(origin.leg)
-        if leg is None or leg.instrument.symbol != origin.symbol:
-            raise BadRecordError(
-                "unknown_instrument", f"{origin.message_id}: the registry holds no such leg or symbol of {self.pair}"
-            )
-        return leg
+        for leg in self.legs.values():  # a few, looked through before a name is made to look one up
+            instrument = leg.instrument
+            if (
+                instrument.market == origin.market
+                and instrument.venue == origin.venue
+                and instrument.symbol == origin.symbol
+            ):
+                return leg
+        raise BadRecordError(
+            "unknown_instrument", f"{origin.message_id}: the registry holds no such leg or symbol of {self.pair}"
+        )
 
     def _move_time(self, origin: Origin, leg: Leg | None, out: list[Message]) -> list[Leg]:
         """Steps (a) to (c); returns the legs whose books changed their state. The record is of `leg`."""

@@ -50,21 +50,21 @@ class LegMoment:
         }
 
 
-Found = tuple[tuple[LegMoment, ...], Amounts, Edge, PairScale]
-
-
 class Terms:
     """The terms of an evaluation that was a signal: amounts exact, bps rounded half-even."""
 
-    __slots__ = ("_found", "_texts")
+    __slots__ = ("_amounts", "_edge", "_legs", "_scale", "_texts")
 
-    def __init__(self, found: Found | None, texts: dict[str, Any] | None = None) -> None:
-        self._found, self._texts = found, texts
+    def __init__(
+        self, legs: tuple[LegMoment, ...], amounts: Amounts | None, edge: Edge | None, scale: PairScale | None,
+        texts: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self._legs, self._amounts, self._edge, self._scale, self._texts = legs, amounts, edge, scale, texts
 
     @classmethod
     def restored(cls, texts: dict[str, Any]) -> "Terms":
         """Terms of a snapshot: their texts are all that anybody can still ask for."""
-        return cls(None, texts)
+        return cls((), None, None, None, texts)
 
     @property
     def texts(self) -> dict[str, Any]:
@@ -74,12 +74,12 @@ class Terms:
         return self._texts
 
     def _written(self) -> dict[str, Any]:
-        assert self._found is not None, "restored with its texts"
-        legs, amounts, edge, scale = self._found
+        amounts, edge, scale = self._amounts, self._edge, self._scale
+        assert amounts is not None and edge is not None and scale is not None, "restored with its texts"
         usd_scale = scale.money_scale * FRACTION_SCALE * SCALE
         bought = amounts.buy_notional
         return {
-            "legs": [leg.texts(amounts.size, scale) for leg in legs],
+            "legs": [leg.texts(amounts.size, scale) for leg in self._legs],
             "size": plain_ratio(amounts.size, scale.size_scale),
             "buy_notional": plain_ratio(bought, scale.money_scale),
             "sell_notional": plain_ratio(amounts.sell_notional, scale.money_scale),
