@@ -92,13 +92,12 @@ class TopicSink:
         ROWS_HELD.labels(self.topic).set(len(self._batcher))
 
     async def on_time(self) -> None:
-        """Store what has waited long enough, after what is under way. Raises StoreError."""
+        """Begin to store what has waited long enough, one at least, however much is under way. Raises StoreError."""
         async with self._storing:
-            batches = self._batcher.on_time(time.monotonic_ns())
-            if batches:
-                await self.settled()
             self._raise_failure()
-            await self._store(batches)
+            if self._due() is not None:
+                await self._room()
+            self._begin_due()
         ROWS_HELD.labels(self.topic).set(len(self._batcher))
 
     async def settled(self) -> None:
@@ -133,11 +132,33 @@ class TopicSink:
             await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
             self._raise_failure()
 
+    def _due(self) -> int | None:
+        """The partition to go next: what comes of one whose last batch is under way joins what is held of it."""
+        return self._batcher.oldest_due(time.monotonic_ns(), self._last)
+
+    def _begin_due(self) -> None:
+        """Begin with what has waited long enough, as far as there is room; the rest goes on growing.
+
+        So partitions that came due together take turns, and are apart from then on; and the slower ClickHouse is, the
+        fewer and larger are the inserts.
+        """
+        while len(self._under_way) < BATCHES_UNDER_WAY_MAX and (partition := self._due()) is not None:
+            self._begin(self._batcher.close(partition))
+
     def _begin(self, batch: Batch) -> None:
         """Begin to store a batch; those of a partition one after the other."""
         task = asyncio.create_task(self._store_after(self._last.get(batch.partition), batch))
         self._last[batch.partition] = task
         self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Let the next one begin; what could not be stored stays, to be raised."""
+        if task.cancelled() or task.exception() is not None:
+            return
+        self._let_go({task})
+        if self._failure is None and not self._storing.locked():  # whoever has it sees to that
+            self._begin_due()
 
     async def _store_after(self, before: asyncio.Task[None] | None, batch: Batch) -> None:
         if before is not None:
@@ -147,10 +168,13 @@ class TopicSink:
     def _raise_failure(self) -> None:
         """Let go of what is stored; what could not be stored ends this."""
         done = {task for task in self._under_way if task.done()}
-        self._under_way -= done
-        self._last = {partition: task for partition, task in self._last.items() if task not in done}
+        self._let_go(done)
         for task in done:
             task.result()
+
+    def _let_go(self, done: set[asyncio.Task[None]]) -> None:
+        self._under_way -= done
+        self._last = {partition: task for partition, task in self._last.items() if task not in done}
 
     async def _store(self, batches: list[Batch]) -> None:
         """Partitions side by side, the batches of one in their order; then one commit of all that is stored."""

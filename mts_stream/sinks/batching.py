@@ -6,7 +6,7 @@ partition 1   7 8 | 20 21 ...             at a jump of offsets,
                                           and each when its oldest record is `age_ns` old
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,7 +80,7 @@ class Batcher:
         partition = delivery.partition
         held = self._held.get(partition)
         if held and held[-1].offset + 1 != delivery.offset:
-            done.append(self._close(partition))
+            done.append(self.close(partition))
             held = None
         if held is None:
             held = self._held[partition] = []
@@ -90,20 +90,27 @@ class Batcher:
         self._held_bytes[partition] += size
         self._bytes += size
         if len(held) >= self.limits.rows:
-            done.append(self._close(partition))
+            done.append(self.close(partition))
         elif self._bytes >= self.limits.bytes:
             # Not all of them: few large batches cost ClickHouse much less than many small ones.
-            done.append(self._close(max(self._held_bytes, key=self._held_bytes.__getitem__)))
+            done.append(self.close(max(self._held_bytes, key=self._held_bytes.__getitem__)))
         return done
 
-    def on_time(self, now_ns: int) -> list[Batch]:
-        """What is held of each partition whose oldest record is old enough."""
-        due_ns = now_ns - self.limits.age_ns
-        return [self._close(partition) for partition in sorted(self._held) if self._since_ns[partition] <= due_ns]
+    def oldest_due(self, now_ns: int, but: Container[int] = ()) -> int | None:
+        """The partition whose oldest record is old enough and the oldest of all, but for some; None without one."""
+        waiting = [partition for partition in self._held if partition not in but]
+        oldest = min(waiting, key=self._since_ns.__getitem__, default=None)
+        return None if oldest is None or self._since_ns[oldest] > now_ns - self.limits.age_ns else oldest
+
+    def close(self, partition: int) -> Batch:
+        """What is held of a partition."""
+        self._bytes -= self._held_bytes.pop(partition)
+        del self._since_ns[partition]
+        return Batch(self.topic, tuple(self._held.pop(partition)))
 
     def flush(self) -> list[Batch]:
         """Everything held."""
-        return [self._close(partition) for partition in sorted(self._held)]
+        return [self.close(partition) for partition in sorted(self._held)]
 
     def clear(self) -> None:
         """Forget everything held: it will be read again."""
@@ -111,11 +118,6 @@ class Batcher:
         self._held_bytes.clear()
         self._since_ns.clear()
         self._bytes = 0
-
-    def _close(self, partition: int) -> Batch:
-        self._bytes -= self._held_bytes.pop(partition)
-        del self._since_ns[partition]
-        return Batch(self.topic, tuple(self._held.pop(partition)))
 
 
 def by_partition(batches: Iterable[Batch]) -> list[list[Batch]]:

@@ -12,6 +12,14 @@ STEPS = st.lists(
 )
 
 
+def due(batcher: Batcher, now_ns: int) -> list[Batch]:
+    """What is old enough by then, the oldest first."""
+    batches = []
+    while (partition := batcher.oldest_due(now_ns)) is not None:
+        batches.append(batcher.close(partition))
+    return batches
+
+
 def run(steps: list[tuple[int, int, int, int]], batcher: Batcher) -> tuple[list[Delivery], list[Batch], list[int]]:
     """What was given, which batches came, and how much was held after each step."""
     given_, batches, held = [], [], []
@@ -19,7 +27,7 @@ def run(steps: list[tuple[int, int, int, int]], batcher: Batcher) -> tuple[list[
     now_ns = 0
     for partition, jump, size, passed_ns in steps:
         now_ns += passed_ns
-        batches += batcher.on_time(now_ns)
+        batches += due(batcher, now_ns)
         offsets[partition] = offsets.get(partition, -1) + jump
         given_.append(Delivery(partition, offsets[partition], b"x" * size))
         batches += batcher.on_event(given_[-1], now_ns)
@@ -69,10 +77,20 @@ def test_a_batch_goes_when_its_oldest_record_is_old_enough() -> None:
     batcher.on_event(Delivery(0, 7, b""), 100)
     batcher.on_event(Delivery(1, 3, b""), 900)
 
-    assert batcher.on_time(1099) == []
-    assert [(b.partition, b.first) for b in batcher.on_time(1100)] == [(0, 7)]
-    assert [(b.partition, b.first) for b in batcher.on_time(1900)] == [(1, 3)]
-    assert batcher.on_time(10_000) == []
+    assert due(batcher, 1099) == []
+    assert [(b.partition, b.first) for b in due(batcher, 1100)] == [(0, 7)]
+    assert [(b.partition, b.first) for b in due(batcher, 1900)] == [(1, 3)]
+    assert due(batcher, 10_000) == []
+
+
+def test_the_oldest_goes_first_and_some_may_be_left_out() -> None:
+    """A partition whose last batch is being stored waits for it, however old its next one is."""
+    batcher = Batcher("t", LIMITS)
+    for partition, since_ns in ((0, 300), (1, 100), (2, 200)):
+        batcher.on_event(Delivery(partition, 0, b""), since_ns)
+
+    assert batcher.oldest_due(2000, but={1}) == 2
+    assert [batch.partition for batch in due(batcher, 2000)] == [1, 2, 0]
 
 
 def test_the_largest_batch_goes_when_the_bytes_are_reached() -> None:
@@ -88,11 +106,11 @@ def test_the_age_begins_anew_with_the_next_record() -> None:
     """After everything went, age counts from what comes then."""
     batcher = Batcher("t", LIMITS)
     batcher.on_event(Delivery(0, 0, b""), 0)
-    batcher.on_time(1000)
+    due(batcher, 1000)
     batcher.on_event(Delivery(0, 1, b""), 5000)
 
-    assert batcher.on_time(5999) == []
-    assert len(batcher.on_time(6000)) == 1
+    assert due(batcher, 5999) == []
+    assert len(due(batcher, 6000)) == 1
 
 
 def test_what_is_cleared_never_comes() -> None:
@@ -101,7 +119,7 @@ def test_what_is_cleared_never_comes() -> None:
     batcher.on_event(Delivery(0, 0, b"abc"), 0)
     batcher.clear()
 
-    assert (len(batcher), batcher.flush(), batcher.on_time(10**9)) == (0, [], [])
+    assert (len(batcher), batcher.flush(), due(batcher, 10**9)) == (0, [], [])
 
 
 def test_a_token_names_cluster_topic_partition_and_range() -> None:
