@@ -27,6 +27,7 @@ from mts_stream.wire import kafka, topics
 from mts_stream.worker import WorkerApp, create_worker, settings_or_exit
 
 AGE_TICK_S = 0.1
+GATHER_MS = 100  # at the broker: a row waits for others anyway
 GAUGES_TICK_S = 1.0
 LEAVE_S = 4.0
 
@@ -35,7 +36,7 @@ def create_app(settings: Settings) -> WorkerApp:
     """The dataflow, top to bottom; needs neither Kafka nor ClickHouse yet."""
     app = create_worker(
         settings, group=topics.SINK_GROUP, batched=topics.STORED_TOPICS, web_port=settings.sink_web_port,
-        data_dir=settings.sink_data_dir, process="sink",
+        data_dir=settings.sink_data_dir, process="sink", gather_ms=GATHER_MS,
     )  # fmt: skip
     store = Store(settings)
 

@@ -136,7 +136,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
 
 def create_worker(
     settings: Settings, *, group: str, batched: Iterable[str], web_port: int, data_dir: Path, process: str,
-    instance_id: str = "",
+    instance_id: str = "", gather_ms: int = 0,
 ) -> WorkerApp:  # fmt: skip
     """The app of a worker on the batch transport, with /metrics and /health; needs no Kafka yet.
 
@@ -145,7 +145,7 @@ def create_worker(
     configure_logging(settings, process)
     app = WorkerApp(group, **faust_options(settings, web_port=web_port, data_dir=data_dir, instance_id=instance_id))
     app.process, app.instance_id = process, instance_id
-    transport.configure(app, settings, batched=batched)
+    transport.configure(app, settings, batched=batched, gather_ms=gather_ms)
     app.health = WorkerHealth(app)
     app.on_worker_init.connect(_use_uvloop, weak=False)
     _add_pages(app)

@@ -46,9 +46,13 @@ def broker_url(settings: Settings) -> str:
     return ";".join(f"{SCHEME}://{host}" for host in hosts if host)
 
 
-def configure(app: Any, settings: Settings, *, batched: Iterable[str]) -> None:
-    """Name the topics whose records come in batches, and the settings of what fetches them."""
+def configure(app: Any, settings: Settings, *, batched: Iterable[str], gather_ms: int = 0) -> None:
+    """Name the topics whose records come in batches, and the settings of what fetches them.
+
+    Who is in no hurry gathers them for so long at the broker: each fetch costs both sides as much as many records.
+    """
     app.settings = settings
+    app.gather_ms = gather_ms
     app.batched_topics = frozenset(batched)
 
 

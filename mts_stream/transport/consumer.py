@@ -79,7 +79,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def _new_plane(self) -> FetchPlane:
-        return FetchPlane(self.app.settings, self.app.conf.id)
+        return FetchPlane(self.app.settings, self.app.conf.id, self.app.gather_ms)
 
     @property
     def batched_topics(self) -> frozenset[str]:

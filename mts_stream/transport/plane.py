@@ -24,6 +24,7 @@ from mts_stream.wire.kafka import client_config
 TAKE_EVERY_S = 0.004  # at the most often: what Faust does for a fetch costs as much as the records of a smaller one
 WAIT_S = 0.05  # for the first record; a rebalance, a seek and a stop wait as long
 FETCH_WAIT_MS = 20  # what a partition that begins waits for, while the broker holds a request for the others
+GATHER_BYTES = 262_144  # more than so many need not be waited for
 QUEUED_KIB_MAX = 16_384  # of all partitions together
 QUEUED_RECORDS_MIN = 10_000  # of one partition: below it more is fetched
 FETCH_BYTES_MAX = 8_388_608  # of one request; a record that is larger comes all the same
@@ -43,8 +44,11 @@ REFUSALS = frozenset({
 log = get_logger("mts_stream.transport")
 
 
-def plane_config(settings: Settings, group: str) -> dict[str, Any]:
-    """librdkafka's settings; the group is the worker's own, which it never joins, so that one permission does."""
+def plane_config(settings: Settings, group: str, gather_ms: int = 0) -> dict[str, Any]:
+    """librdkafka's settings; the group is the worker's own, which it never joins, so that one permission does.
+
+    With `gather_ms` the broker answers so much later at most, and with more at once.
+    """
     return client_config(
         settings,
         **{
@@ -55,7 +59,8 @@ def plane_config(settings: Settings, group: str) -> dict[str, Any]:
             "auto.offset.reset": "earliest",
             "isolation.level": "read_uncommitted",
             "check.crcs": True,
-            "fetch.wait.max.ms": FETCH_WAIT_MS,
+            "fetch.wait.max.ms": gather_ms or FETCH_WAIT_MS,
+            "fetch.min.bytes": GATHER_BYTES if gather_ms else 1,
             "fetch.max.bytes": FETCH_BYTES_MAX,
             "fetch.queue.backoff.ms": QUEUE_BACKOFF_MS,
             "queued.max.messages.kbytes": QUEUED_KIB_MAX,
@@ -68,7 +73,7 @@ def plane_config(settings: Settings, group: str) -> dict[str, Any]:
 class FetchPlane:
     """Fetches the partitions it is told to, from the offsets it is told; what nobody takes stays at the broker."""
 
-    def __init__(self, settings: Settings, group: str) -> None:
+    def __init__(self, settings: Settings, group: str, gather_ms: int = 0) -> None:
         self._servers = settings.kafka_bootstrap_servers
         self._records_max = settings.fetch_records_max
         self._assigned: dict[TP, TopicPartition] = {}
@@ -78,7 +83,7 @@ class FetchPlane:
         self._closed = False
         self._taken_at = 0.0
         self._thread = ThreadPoolExecutor(1, "mts-fetch")
-        config = plane_config(settings, group)
+        config = plane_config(settings, group, gather_ms)
         self._consumer = Consumer(config | {"error_cb": self._on_error, "stats_cb": _Statistics().show})
 
     async def assign(self, starts: Mapping[TP, int]) -> None:

@@ -14,7 +14,7 @@ from mts_stream import metrics
 from mts_stream.errors import KafkaUnavailableError
 from mts_stream.settings import Settings
 from mts_stream.transport import plane
-from mts_stream.transport.plane import FetchPlane, plane_config
+from mts_stream.transport.plane import FETCH_WAIT_MS, GATHER_BYTES, FetchPlane, plane_config
 from mts_stream.wire.kafka import client_config, producer_config
 
 DEADLINE_S = 30.0
@@ -168,6 +168,15 @@ def test_the_security_of_the_worker_is_the_planes() -> None:
         "sasl.password": "hidden", "ssl.ca.location": "/ca.pem", "enable.auto.commit": False,
         "enable.auto.offset.store": False,
     }  # fmt: skip
+
+
+def test_who_is_in_no_hurry_gathers_at_the_broker() -> None:
+    """The broker then answers with many records or after that time; without it, with the first record."""
+    eager, patient = plane_config(Settings(), "group"), plane_config(Settings(), "group", 100)
+
+    names = ("fetch.min.bytes", "fetch.wait.max.ms")
+    assert [eager[name] for name in names] == [1, FETCH_WAIT_MS]
+    assert [patient[name] for name in names] == [GATHER_BYTES, 100]
 
 
 async def test_a_refusal_is_an_error_and_a_lost_connection_is_not() -> None:
