@@ -2,29 +2,38 @@
 
 import asyncio
 import json
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mts_stream.errors import UsageError
-from mts_stream.settings import load_settings
+from mts_stream.errors import MtsError, UsageError
+from mts_stream.kernels import chosen_kernel
+from mts_stream.replay.captures import check_captures
+from mts_stream.replay.command import cores, warnings_of
+from mts_stream.replay.replaying import replay
+from mts_stream.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from mts_stream.clickhouse.rebuild import Outcome, Rebuilt
 
 
 @click.command()
+@click.argument("captures", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--from", "since", metavar="DATE", help="Read the topics from this UTC date or time on; older rows stay.")
 @click.option("--table", "tables", multiple=True, metavar="T", help="This table alone; can be said again.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def rebuild(since: str | None, tables: tuple[str, ...], as_json: bool) -> None:
+def rebuild(captures: tuple[Path, ...], since: str | None, tables: tuple[str, ...], as_json: bool) -> None:
     """Make ClickHouse's tables anew out of the result topics, and put them in the place of the old ones.
 
-    Stop the sink first. Rows that are past the topics' retention are carried over. Shown are the rows and the checksum
-    of each table before and after: they are equal where the store held exactly what it should.
+    Stop the sink first. Rows that are past the topics' retention are carried over, or come out of CAPTURES, which run
+    through the engine under the settings of the environment; what a topic has too is taken from there. Shown are the
+    rows and the checksum of each table before and after: they are equal where the store held exactly what it should.
     """
     from mts_stream.clickhouse import rebuild as rebuilding
     from mts_stream.logs import configure_logging
@@ -36,17 +45,44 @@ def rebuild(since: str | None, tables: tuple[str, ...], as_json: bool) -> None:
     for table in tables:
         if table not in known:
             raise UsageError(f"--table {table}: there are {', '.join(known)}")
-    columns = (TextColumn("rebuild"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    from_ms = None if since is None else _milliseconds(since)
+    check_captures(captures)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
+    is_hidden = as_json or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress, ExitStack() as stack:
+        replayed = None
+        if captures:
+            rebuilding.refuse_while_the_sink_runs(settings)  # before the long work
+            replayed = Path(stack.enter_context(TemporaryDirectory(prefix="mts-rebuild-")))
+            _replay(captures, replayed, settings, progress)
         task = progress.add_task("rebuild", total=None)
         outcome = asyncio.run(
             rebuilding.rebuild(
-                settings, frozenset(tables or known), from_ms=None if since is None else _milliseconds(since),
+                settings, frozenset(tables or known), from_ms=from_ms, replayed=replayed,
                 on_progress=lambda read, of: progress.update(task, completed=read, total=of),
             )
         )  # fmt: skip
     click.echo(json.dumps(_as_json(outcome)) if as_json else _text(outcome))
+
+
+def _replay(captures: tuple[Path, ...], folder: Path, settings: Settings, progress: Progress) -> None:
+    """Results of captures into a folder; what could not be read of them is said in a line."""
+    task = progress.add_task("replay", total=sum(capture.stat().st_size for capture in captures))
+    try:
+        summary = replay(
+            captures, folder, settings.economics(), lambda n: progress.advance(task, n), processes=cores(),
+            kernel=chosen_kernel(settings.kernel).name,
+        )  # fmt: skip
+    except OSError as error:
+        raise MtsError(f"replay: {error}; check the captures, and the room in {folder.parent}") from error
+    for text in warnings_of(summary):
+        click.echo(f"warning: {text}", err=True)
 
 
 def _milliseconds(text: str) -> int:
@@ -61,6 +97,7 @@ def _as_json(outcome: "Outcome") -> dict[str, Any]:
     return {
         "records": outcome.records,
         "refused": outcome.refused,
+        "replayed": outcome.replayed,
         "tables": {
             each.table: {
                 "rows_before": each.before.rows, "checksum_before": each.before.checksum, "rows_read": each.read,
@@ -72,9 +109,10 @@ def _as_json(outcome: "Outcome") -> dict[str, Any]:
 
 
 def _text(outcome: "Outcome") -> str:
-    head = f"{'table':<19}{'before':>11}  {'checksum':<18}{'after':>11}  {'checksum':<18}{'from topics':>11}"
+    head = f"{'table':<19}{'before':>11}  {'checksum':<18}{'after':>11}  {'checksum':<18}{'read':>11}"
     refused = f", {outcome.refused} of them fit no table" if outcome.refused else ""
-    return "\n".join([head, *map(_line, outcome.tables), f"{outcome.records} messages read{refused}"])
+    replayed = f" and {outcome.replayed} results of captures" if outcome.replayed else ""
+    return "\n".join([head, *map(_line, outcome.tables), f"{outcome.records} messages{replayed} read{refused}"])
 
 
 def _line(each: "Rebuilt") -> str:

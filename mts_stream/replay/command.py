@@ -52,7 +52,7 @@ def replay_command(
             )  # fmt: skip
         except OSError as error:
             raise MtsError(f"replay: {error}; check the folder {out} and the captures") from error
-    for text in (*summary.truncated, *_dead_letters(summary)):
+    for text in warnings_of(summary):
         click.echo(f"warning: {text}", err=True)
     checked: dict[str, object] = {"check": "equal"} if check else {}
     click.echo(json.dumps(summary.as_json() | checked) if as_json else _text(summary, out, check))
@@ -63,6 +63,11 @@ def replay_command(
 def cores() -> int:
     """How many processes can run at once here."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def warnings_of(summary: Summary) -> list[str]:
+    """What somebody should know of captures that could not be read whole."""
+    return [*summary.truncated, *_dead_letters(summary)]
 
 
 def _dead_letters(summary: Summary) -> Iterator[str]:

@@ -11,7 +11,9 @@ from confluent_kafka import Consumer
 from mts_stream.clickhouse.rebuild import Outcome, rebuild
 from mts_stream.clickhouse.runner import migrate
 from mts_stream.errors import UsageError
-from mts_stream.settings import Settings
+from mts_stream.replay.replaying import replay
+from mts_stream.replay.running import FILE_OF
+from mts_stream.settings import Settings, load_settings
 from mts_stream.sinks.rows import COLUMNS, FEEDS
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import client_config, group_members, send_all
@@ -22,6 +24,7 @@ from tests.sinks import messages
 
 pytestmark = pytest.mark.slow
 ALL = frozenset(COLUMNS)
+CAPTURE = Path(__file__).parents[1] / "data" / "conformance" / "btc.jsonl.gz"
 
 
 @pytest.fixture
@@ -34,10 +37,12 @@ def settings(kafka: str, clickhouse: str) -> Settings:
     return settings
 
 
-def rebuilt(settings: Settings, *tables: str, from_ms: int | None = None) -> Outcome:
+def rebuilt(
+    settings: Settings, *tables: str, from_ms: int | None = None, replayed: Path | None = None
+) -> Outcome:  # fmt: skip
     """Rebuild tables, all without any named."""
     names = frozenset(tables) or ALL
-    return asyncio.run(rebuild(settings, names, from_ms=from_ms, on_progress=lambda *_: None))
+    return asyncio.run(rebuild(settings, names, from_ms=from_ms, on_progress=lambda *_: None, replayed=replayed))
 
 
 def command(settings: Settings, sql: str) -> str:
@@ -99,6 +104,41 @@ def test_rows_that_no_topic_has_any_more_are_carried_over(settings: Settings) ->
     assert command(settings, "SELECT countIf(valid_ms = 1) FROM spreads_1s FINAL") == "0\n"
 
 
+@pytest.fixture
+def replayed(tmp_path: Path) -> Path:
+    """The results of the capture whose signals and windows the topics have too."""
+    replay([CAPTURE], tmp_path / "replayed", load_settings().economics())
+    return tmp_path / "replayed"
+
+
+def test_what_captures_give_is_what_the_topics_gave(
+    settings: Settings, replayed: Path, kafka: str, clickhouse: str
+) -> None:
+    """Past their retention: the same rows and checksum from the capture of the records that had led to them."""
+    (by_topics,) = rebuilt(settings, "spreads_1s").tables
+    without_results = clean_settings(kafka, clickhouse)
+    asyncio.run(migrate(without_results))
+    first, second = (rebuilt(without_results, "spreads_1s", replayed=replayed) for _ in range(2))
+
+    assert first.records == 0 and first.replayed == first.tables[0].read == by_topics.read
+    assert first.tables[0].after == by_topics.after
+    assert second.tables[0].equal
+
+
+def test_what_a_topic_has_stays_over_a_capture(settings: Settings, replayed: Path) -> None:
+    """It is what was sent, with the clock of that time; a capture gives no more than what no topic has."""
+    another = messages.windows()[0] | {"valid_ms": 1}
+    send_all(settings, [messages.sent(topics.SPREADS, another)])
+    rebuilt(settings, replayed=replayed)
+
+    assert command(settings, "SELECT countIf(valid_ms = 1) FROM spreads_1s FINAL") == "1\n"
+    results = [(topic, b"", line) for topic, name in FILE_OF.items() for line in (replayed / name).open("rb")]
+    assert stored(settings) == distinct([*messages.everything(), *results])
+    sent_ns = {message["id"]: message["emitted_ns"] for message in messages.arbitrage()}
+    kept = command(settings, "SELECT id, toUnixTimestamp64Nano(emitted_time) FROM signals FINAL FORMAT TSV")
+    assert sent_ns.items() <= {key: int(ns) for key, ns in (line.split("\t") for line in kept.splitlines())}.items()
+
+
 def test_from_a_time_on_only_later_records_are_read(settings: Settings) -> None:
     """A time after the last record reads none, and ends at once; the rows stay."""
     before = rebuilt(settings)
@@ -120,6 +160,9 @@ def test_the_command_shows_rows_and_checksums(settings: Settings) -> None:
     assert list(first["tables"]) == ["signals", "funding_rates"]
     checksum = first["tables"]["signals"]["checksum_after"]
     assert second.returncode == 0 and second.stdout.count(checksum) == 2 and " equal\n" in second.stdout
+    third = json.loads(run("rebuild", CAPTURE, "--table", "spreads_1s", "--json", **where).stdout)
+    assert third["replayed"] == len(messages.windows()) == third["tables"]["spreads_1s"]["rows_after"]
+    assert run("rebuild", "nowhere.jsonl", **where).returncode == 2
     assert run("rebuild", "--table", "nothing", **where).returncode == 2
     assert run("rebuild", "--from", "yesterday", **where).returncode == 2
 
