@@ -31,8 +31,11 @@ WORKERS_MAX = 4
 IDLE_MAX = 8
 WAITING_MAX = 64
 MEMORY_BYTES_DEFAULT = 1_000_000_000
-# Fewer threads and smaller caches than a server's.
-ENGINE_OPTIONS = {"mark_cache_size": 64 << 20, "background_pool_size": 2, "background_schedule_pool_size": 4}
+# Fewer threads and smaller caches than a server's, and fewer, larger merges.
+ENGINE_OPTIONS = {
+    "mark_cache_size": 64 << 20, "background_pool_size": 2, "background_schedule_pool_size": 4,
+    "config-file": str(Path(__file__).with_name("tables.xml")),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

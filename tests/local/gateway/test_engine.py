@@ -48,6 +48,18 @@ async def test_tables_outlast_the_process(tmp_path: Path) -> None:
     assert not (tmp_path / "tables.inserts").exists()
 
 
+async def test_the_engine_has_the_settings_of_tables_and_its_own_bounds(tmp_path: Path) -> None:
+    """The file of settings replaces none of the options that are given beside it."""
+    part = gateway(tmp_path)
+    await part.start()
+    merged = "SELECT value FROM system.merge_tree_settings WHERE name = 'min_parts_to_merge_at_once'"
+    memory = "SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage'"
+    found = [send(part.url, sql.encode()).text.strip() for sql in (merged, memory)]
+    await part.stop()
+
+    assert found == ["10", str(MEMORY_BYTES)]
+
+
 async def test_another_gateway_on_the_port_is_not_taken_for_ours(tmp_path: Path) -> None:
     """A port on which another gateway answers already: the start fails and says so, and the first goes on."""
     first = gateway(tmp_path / "first")
