@@ -20,6 +20,7 @@ from mts_stream.sinks.writer import Writer
 CLUSTER_RETRY_S = 1.0
 YIELD_S = 0.02
 BATCHES_UNDER_WAY_MAX = 4  # of a topic, while the next ones are read
+TURN_AGES = 5  # so old, in ages of a batch, what has waited gets a turn in a backlog, before full batches
 
 Records = Iterable[tuple[int, bytes | None]]  # transport.BatchRecord
 Commit = Callable[[str, Mapping[int, int]], Awaitable[None]]
@@ -92,10 +93,13 @@ class TopicSink:
         ROWS_HELD.labels(self.topic).set(len(self._batcher))
 
     async def on_time(self) -> None:
-        """Begin to store what has waited long enough, one at least, however much is under way. Raises StoreError."""
+        """Begin to store what has waited long enough, as far as there is room. Raises StoreError.
+
+        In a backlog there is none: full batches, which cost a row much less, go first, but not for ever.
+        """
         async with self._storing:
             self._raise_failure()
-            if self._due() is not None:
+            if self._due(TURN_AGES) is not None:
                 await self._room()
             self._begin_due()
         ROWS_HELD.labels(self.topic).set(len(self._batcher))
@@ -132,9 +136,9 @@ class TopicSink:
             await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
             self._raise_failure()
 
-    def _due(self) -> int | None:
+    def _due(self, ages: int = 1) -> int | None:
         """The partition to go next: what comes of one whose last batch is under way joins what is held of it."""
-        return self._batcher.oldest_due(time.monotonic_ns(), self._last)
+        return self._batcher.oldest_due(time.monotonic_ns(), ages, self._last)
 
     def _begin_due(self) -> None:
         """Begin with what has waited long enough, as far as there is room; the rest goes on growing.

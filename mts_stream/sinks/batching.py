@@ -96,11 +96,11 @@ class Batcher:
             done.append(self.close(max(self._held_bytes, key=self._held_bytes.__getitem__)))
         return done
 
-    def oldest_due(self, now_ns: int, but: Container[int] = ()) -> int | None:
-        """The partition whose oldest record is old enough and the oldest of all, but for some; None without one."""
+    def oldest_due(self, now_ns: int, ages: int = 1, but: Container[int] = ()) -> int | None:
+        """The partition whose oldest record is so many ages old, and the oldest of all; None without one."""
         waiting = [partition for partition in self._held if partition not in but]
         oldest = min(waiting, key=self._since_ns.__getitem__, default=None)
-        return None if oldest is None or self._since_ns[oldest] > now_ns - self.limits.age_ns else oldest
+        return None if oldest is None or self._since_ns[oldest] > now_ns - ages * self.limits.age_ns else oldest
 
     def close(self, partition: int) -> Batch:
         """What is held of a partition."""

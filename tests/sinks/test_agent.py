@@ -105,7 +105,7 @@ async def test_what_has_waited_takes_turns_and_goes_on_growing_until_then() -> N
 
 
 async def test_what_has_waited_gets_a_turn_in_a_backlog() -> None:
-    """Full batches of other partitions do not keep it out."""
+    """Full batches of other partitions go first, but do not keep it out for ever."""
     ground = Ground(rows=2)
     ground.writer.gate.clear()
     await ground.sink.on_records(9, records(0, 1), generation=1)

@@ -90,6 +90,8 @@ def test_the_oldest_goes_first_and_some_may_be_left_out() -> None:
         batcher.on_event(Delivery(partition, 0, b""), since_ns)
 
     assert batcher.oldest_due(2000, but={1}) == 2
+    assert batcher.oldest_due(100 + 5 * LIMITS.age_ns - 1, ages=5) is None
+    assert batcher.oldest_due(100 + 5 * LIMITS.age_ns, ages=5) == 1
     assert [batch.partition for batch in due(batcher, 2000)] == [1, 2, 0]
 
 
