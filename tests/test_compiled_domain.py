@@ -11,7 +11,7 @@ import pytest
 from mts_stream.domain import compiled
 
 ROOT = Path(__file__).parents[1]
-SAME = ("tests/conformance/test_expected.py", "tests/conformance/test_reference.py")
+SAME = ("tests/replay/test_expected.py", "tests/conformance/test_expected.py", "tests/conformance/test_reference.py")
 TIMEOUT_S = 240
 
 
@@ -21,7 +21,7 @@ def test_the_compiled_form_gives_the_same() -> None:
         pytest.skip("the domain is not compiled: python setup.py build_ext --inplace")
     environment = os.environ | {"TEST_COMPILED": "1", "CONFORMANCE_EXAMPLES": "20"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "compiled", *SAME],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "compiled or both_kernels", *SAME],
         capture_output=True, text=True,
         cwd=ROOT, env=environment, timeout=TIMEOUT_S,
     )  # fmt: skip

@@ -1,9 +1,6 @@
 """The engine against results that two independent Decimal implementations of the design agree on."""
 
 import gzip
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
@@ -13,49 +10,9 @@ import pytest
 from mts_stream.domain.engine import CLOCK_KEY, PartitionEngine
 from mts_stream.domain.messages import Message
 from mts_stream.errors import BadRecordError
-from mts_stream.replay import replay
-from mts_stream.replay.running import FILES
-from mts_stream.settings import Settings, load_settings
 from mts_stream.wire.codec import decode_record, encode_message
-from tests.domain.kernels import NAMES, available, built
-
-DATA = Path(__file__).parents[1] / "data" / "conformance"
-CASES: dict[str, dict[str, object]] = json.loads((DATA / "settings.json").read_text())
-
-
-def settings_of(case: str) -> Settings:
-    variables = CASES[case]["settings"]
-    assert isinstance(variables, dict)
-    return load_settings(**{name.lower(): value for name, value in variables.items()})
-
-
-def capture_of(case: str) -> Path:
-    return DATA / str(CASES[case]["capture"])
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("case", CASES)
-def test_replay_gives_the_expected_results_to_the_last_digit(case: str, name: str, tmp_path: Path) -> None:
-    """Every message, window and dead letter of an expected file comes out of its capture, on either kernel."""
-    replay([capture_of(case)], tmp_path, settings_of(case).economics(), kernel=built(name).name)
-
-    compared = subprocess.run(
-        [sys.executable, str(DATA / "compare.py"), str(DATA / case), str(tmp_path)], capture_output=True, text=True
-    )
-
-    assert compared.returncode == 0, compared.stdout
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_both_kernels_give_the_same_bytes(case: str, tmp_path: Path) -> None:
-    """What stands in no expected file is the same too: the words of dead letters, quality, funding, the order."""
-    folders = [tmp_path / name for name in NAMES]
-    for name, folder in zip(NAMES, folders, strict=True):
-        replay([capture_of(case)], folder, settings_of(case).economics(), kernel=built(name).name)
-
-    for file in FILES:
-        python, compiled = ((folder / file).read_bytes() for folder in folders)
-        assert compiled == python, file
+from tests.conformance.cases import capture_of, settings_of
+from tests.domain.kernels import available
 
 
 @pytest.mark.parametrize(("case", "every"), [("btc.expected.json.gz", 700), ("random-a.expected.json.gz", 83)])

@@ -14,7 +14,7 @@ from mts_stream.domain.engine import CLOCK_KEY, PartitionEngine
 from mts_stream.domain.older_checkpoints import CHECKPOINT_VERSION
 from mts_stream.domain.rejection import BadRecordError
 from mts_stream.wire.codec import decode_record, encode_message
-from tests.conformance.test_expected import capture_of, settings_of
+from tests.conformance.cases import capture_of, settings_of
 from tests.domain.builders import PAIR
 from tests.domain.kernels import NAMES, built
 
