@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
 
 RUN_S = 300.0  # a first run downloads the broker
 
@@ -31,3 +32,27 @@ class Background:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Part(Protocol):
+    """What is started and stopped on one loop."""
+
+    async def start(self) -> None:
+        """Return when it answers."""
+
+    async def stop(self) -> None:
+        """Return when it has ended."""
+
+
+PartT = TypeVar("PartT", bound=Part)
+
+
+@contextmanager
+def running(part: PartT) -> Iterator[PartT]:
+    """A part that ends with the block, also where its start failed half-way."""
+    with Background() as loop:
+        try:
+            loop.run(part.start())
+            yield part
+        finally:
+            loop.run(part.stop())

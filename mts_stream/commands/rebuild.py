@@ -9,15 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mts_stream.errors import MtsError, UsageError
-from mts_stream.kernels import chosen_kernel
+from mts_stream.errors import UsageError
 from mts_stream.replay.captures import check_captures
-from mts_stream.replay.command import cores, warnings_of
-from mts_stream.replay.replaying import replay
-from mts_stream.settings import Settings, load_settings
+from mts_stream.replay.command import percent_bar, replay_shown, warnings_of
+from mts_stream.settings import load_settings
 
 if TYPE_CHECKING:
     from mts_stream.clickhouse.rebuild import Outcome, Rebuilt
@@ -47,20 +43,13 @@ def rebuild(captures: tuple[Path, ...], since: str | None, tables: tuple[str, ..
             raise UsageError(f"--table {table}: there are {', '.join(known)}")
     from_ms = None if since is None else _milliseconds(since)
     check_captures(captures)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    is_hidden = as_json or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress, ExitStack() as stack:
+    with percent_bar(as_json) as progress, ExitStack() as stack:
         replayed = None
         if captures:
             rebuilding.refuse_while_the_sink_runs(settings)  # before the long work
             replayed = Path(stack.enter_context(TemporaryDirectory(prefix="mts-rebuild-")))
-            _replay(captures, replayed, settings, progress)
+            for text in warnings_of(replay_shown(captures, replayed, settings, progress)):
+                click.echo(f"warning: {text}", err=True)
         task = progress.add_task("rebuild", total=None)
         outcome = asyncio.run(
             rebuilding.rebuild(
@@ -69,20 +58,6 @@ def rebuild(captures: tuple[Path, ...], since: str | None, tables: tuple[str, ..
             )
         )  # fmt: skip
     click.echo(json.dumps(_as_json(outcome)) if as_json else _text(outcome))
-
-
-def _replay(captures: tuple[Path, ...], folder: Path, settings: Settings, progress: Progress) -> None:
-    """Results of captures into a folder; what could not be read of them is said in a line."""
-    task = progress.add_task("replay", total=sum(capture.stat().st_size for capture in captures))
-    try:
-        summary = replay(
-            captures, folder, settings.economics(), lambda n: progress.advance(task, n), processes=cores(),
-            kernel=chosen_kernel(settings.kernel).name,
-        )  # fmt: skip
-    except OSError as error:
-        raise MtsError(f"replay: {error}; check the captures, and the room in {folder.parent}") from error
-    for text in warnings_of(summary):
-        click.echo(f"warning: {text}", err=True)
 
 
 def _milliseconds(text: str) -> int:

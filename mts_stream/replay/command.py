@@ -15,7 +15,7 @@ from mts_stream.kernels import chosen_kernel
 from mts_stream.replay.captures import check_captures
 from mts_stream.replay.replaying import replay
 from mts_stream.replay.running import DEAD_LETTERS_FILE, FILES, Summary
-from mts_stream.settings import load_settings
+from mts_stream.settings import Settings, load_settings
 
 FAILED = 1
 HINTS = {"unknown_instrument": "the capture does not begin with a registry record of these pairs"}
@@ -36,28 +36,40 @@ def replay_command(
     Each CAPTURE is the log of one partition (.jsonl, .jsonl.gz or .jsonl.zst). The settings of the environment apply.
     """
     loaded = load_settings()
-    settings, kernel = loaded.economics(), chosen_kernel(loaded.kernel).name
     check_captures(captures)
-    columns = (TextColumn("replay"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
-    console = Console(stderr=True)
-    is_hidden = as_json or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
-        total = sum(capture.stat().st_size for capture in captures) * (2 if check else 1)
-        task = progress.add_task("replay", total=total)
-        processes = jobs or cores()
-        try:
-            summary = replay(
-                captures, out, settings, lambda n: progress.advance(task, n), processes=processes, check=check,
-                kernel=kernel,
-            )  # fmt: skip
-        except OSError as error:
-            raise MtsError(f"replay: {error}; check the folder {out} and the captures") from error
+    with percent_bar(as_json) as progress:
+        summary = replay_shown(captures, out, loaded, progress, jobs=jobs, check=check)
     for text in warnings_of(summary):
         click.echo(f"warning: {text}", err=True)
     checked: dict[str, object] = {"check": "equal"} if check else {}
     click.echo(json.dumps(summary.as_json() | checked) if as_json else _text(summary, out, check))
     if strict and summary.dead:
         click.get_current_context().exit(FAILED)
+
+
+def percent_bar(as_json: bool) -> Progress:
+    """How far something is, on stderr; hidden where that is no terminal, or a program reads the answer."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn(),
+    )  # fmt: skip
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal)
+
+
+def replay_shown(
+    captures: tuple[Path, ...], out: Path, settings: Settings, progress: Progress, *, jobs: int | None = None,
+    check: bool = False,
+) -> Summary:  # fmt: skip
+    """Replay captures into a folder with a line in a bar. Raises MtsError where the disk refuses."""
+    economics, kernel = settings.economics(), chosen_kernel(settings.kernel).name
+    task = progress.add_task("replay", total=sum(each.stat().st_size for each in captures) * (2 if check else 1))
+    try:
+        return replay(
+            captures, out, economics, lambda n: progress.advance(task, n), processes=jobs or cores(), check=check,
+            kernel=kernel,
+        )  # fmt: skip
+    except OSError as error:
+        raise MtsError(f"replay: {error}; check the folder {out} and the captures") from error
 
 
 def cores() -> int:

@@ -13,7 +13,7 @@ from mts_stream.local.jars import format_template, kafka_jars
 from mts_stream.local.java import find_java
 from mts_stream.settings import load_settings
 from mts_stream.wire.kafka import Reader, client_config, producer_config
-from tests.background import Background
+from tests.background import running
 from tests.benchmarks.same_job.log import Message
 
 HEAP_MB = 512
@@ -27,12 +27,8 @@ def broker(directory: Path, tell: "LineView") -> Iterator[str]:
         directory / "kafka", java=find_java(), jars=kafka_jars(tell), log_path=directory / "kafka.log",
         heap_mb=HEAP_MB, template=format_template(),
     )  # fmt: skip
-    with Background() as loop:
-        try:
-            loop.run(made.start())
-            yield made.address
-        finally:
-            loop.run(made.stop())
+    with running(made):
+        yield made.address
 
 
 class Ground:

@@ -17,7 +17,7 @@ from mts_stream.local.clickhouse import ClickHouseGateway
 from mts_stream.settings import Settings, load_settings
 from mts_stream.wire import topics
 from mts_stream.wire.kafka import send_all
-from tests.background import Background
+from tests.background import running
 from tests.benchmarks.store.results import NS_PER_S, Made
 from tests.clickhouse.asking import RefusedError, ask
 from tests.integration.sink_parts import SinkProcess, clean, until
@@ -75,12 +75,8 @@ def forget_offsets(settings: Settings) -> None:
 def gateway(directory: Path) -> Iterator[str]:
     """The URL of a gateway that ends with the block, with the memory that `mts-stream local up` gives it."""
     part = ClickHouseGateway(directory / "tables", log_path=directory / "clickhouse.log")
-    with Background() as loop:
-        try:
-            loop.run(part.start())
-            yield part.url
-        finally:
-            loop.run(part.stop())
+    with running(part):
+        yield part.url
 
 
 def number(settings: Settings, sql: str) -> int:
